@@ -1,6 +1,7 @@
 # Hooker: the only Makefile. Every product goes to build/. `make help` lists the targets.
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
+.SECONDARY:
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/bash
 

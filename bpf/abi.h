@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The contract between Hooker's BPF programs and Hooker userspace: map keys and values, events,
- * counters. Structs and enums only. IPv4 addresses are in network byte order, ports in host byte
- * order unless a name says otherwise. Changing a struct means a new HK_ABI_VERSION.
+ * counters. Structs and enums only. IPv4 addresses are in network byte order and ports in host
+ * byte order unless a name says otherwise. Changing a struct means a new HK_ABI_VERSION.
  */
 #ifndef HOOKER_ABI_H
 #define HOOKER_ABI_H
@@ -20,7 +20,7 @@ struct sock_key {
 };
 _Static_assert(sizeof(struct sock_key) == 16, "sock_key is part of the relay wire format");
 
-/* How payload travels inside a host (design: "datapath"). */
+/* How payload travels inside a host. */
 enum hk_datapath {
 	HK_DATAPATH_NONE = 0,	/* plain TCP */
 	HK_DATAPATH_RELAY = 1,	/* SK_MSG, redirection socket, Hooker userspace */
@@ -32,6 +32,156 @@ enum hk_transport {
 	HK_TRANSPORT_TCP = 6,
 	HK_TRANSPORT_UDP = 17,
 	HK_TRANSPORT_UDPLITE = 136,
+};
+
+/* Why a connection travels the way it does. hooker/names.c has the words `hooker flows` prints. */
+enum hk_reason {
+	HK_REASON_NONE = 0,
+	HK_REASON_NEGOTIATED,	       /* both ends agreed: redirected */
+	HK_REASON_PEER_WITHOUT_HOOKER, /* no option in the SYN-ACK, or in the client's handshake ACK */
+	HK_REASON_RULE,		       /* configuration says TCP */
+	HK_REASON_SYN_COOKIE,	       /* stateless handshake: nothing can be remembered */
+	HK_REASON_LOOPBACK,	       /* both ends on this host */
+	HK_REASON_IPV6,		       /* the relay's sock_key is IPv4 only */
+	HK_REASON_FAST_OPEN,	       /* data in the SYN came before redirection */
+	HK_REASON_NO_ROOM,	       /* SYN options full, or a map was full */
+	HK_REASON_ICMP_UNREACHABLE,    /* the path refuses the transport */
+	HK_REASON_BLACKHOLE,	       /* the transport's packets vanish */
+	HK_REASON_PEER_FELL_BACK,      /* the peer went back to TCP */
+	HK_REASON_PATH_CACHED,	       /* an earlier connection to that peer fell back */
+	HK_REASON_DAEMON_STOPPED,      /* Hooker userspace ended */
+	HK_REASON_ABORTED,	       /* an unrecoverable error: the application was told */
+	HK_REASON_MAX,
+};
+
+/* One end of a TCP connection, either family: IPv4 as ::ffff:a.b.c.d. Addresses network order. */
+struct hk_flow_key {
+	__u32 local_ip[4];
+	__u32 remote_ip[4];
+	__u16 local_port;  /* host byte order */
+	__u16 remote_port; /* host byte order */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct hk_flow_key) == 40, "hk_flow_key has no hidden padding");
+
+enum hk_flow_state {
+	HK_FLOW_TCP = 0,     /* plain TCP; reason says why */
+	HK_FLOW_ACTIVE = 1,  /* redirected */
+	HK_FLOW_CLOSING = 2, /* redirected, application side closed */
+};
+
+enum hk_flow_flags {
+	HK_FLOW_CLIENT = 1 << 0,    /* this end sent the SYN */
+	HK_FLOW_CONFIRMED = 1 << 1, /* client end: the server has been heard on the transport */
+	HK_FLOW_RELEASE = 1 << 2,   /* relay: the stream is complete, let FIN and RST pass */
+	HK_FLOW_SHUT =
+		1 << 3, /* relay: sending ended (SHUT_WR, close or the peer's RST): SK_PASS */
+};
+
+/* What Hooker knows of one connection. Writers: sock_ops (all), datapath programs (counters). */
+struct hk_flow {
+	__u8 state;	/* enum hk_flow_state */
+	__u8 datapath;	/* enum hk_datapath */
+	__u8 transport; /* enum hk_transport */
+	__u8 reason;	/* enum hk_reason */
+	__u16 coverage; /* UDP-Lite coverage, 0 = whole datagram */
+	__u16 pad;
+	__u32 flags;	  /* enum hk_flow_flags */
+	__u32 local_isn;  /* host byte order */
+	__u32 remote_isn; /* host byte order */
+	__u32 pad2;
+	__u64 cookie;		/* socket cookie, as in `ss -e` */
+	__u64 since_ns;		/* CLOCK_MONOTONIC at establishment */
+	__u64 tx_bytes;		/* payload the application handed over (relay) or sent (kernel) */
+	__u64 tx_packets;	/* kernel datapath: packets sent on the transport */
+	__u64 rx_packets;	/* kernel datapath: packets received on the transport */
+	__u64 changed_ns;	/* CLOCK_MONOTONIC of the last state or reason change */
+	__u32 rtos;		/* kernel datapath: retransmission timeouts while redirected */
+	__u32 datapath_priv[3]; /* kernel datapath's own */
+};
+_Static_assert(sizeof(struct hk_flow) == 88, "hk_flow has no hidden padding");
+
+/* What new connections ask for; array of one, written by userspace at any time. */
+struct hk_config {
+	__u8 datapath;	/* enum hk_datapath */
+	__u8 transport; /* enum hk_transport */
+	__u16 coverage; /* UDP-Lite coverage, 0 = whole datagram */
+	__u32 flags;
+};
+
+/* Pushed in front of every message on its way through the redirection socket (relay). */
+#define HK_MSG_MAGIC 0x484b4d47 /* "HKMG" */
+struct hk_msg_header {
+	struct sock_key key;
+	__u32 length; /* payload bytes that follow */
+	__u32 magic;
+};
+_Static_assert(sizeof(struct hk_msg_header) == 24, "pushed with bpf_msg_push_data()");
+
+/* Slots of the redirection socket map. */
+enum hk_redir_slot {
+	HK_REDIR_SOCKET = 0, /* the redirection socket */
+	HK_REDIR_BOUNCE = 1, /* where an undeliverable message returns to, instead of SK_DROP */
+	HK_REDIR_SLOTS,
+};
+
+/* Ring buffer hk_events: BPF to Hooker userspace. */
+enum hk_event_type {
+	HK_EVENT_ESTABLISHED = 1, /* a redirected connection is in the SOCKHASH */
+	HK_EVENT_STATE = 2,	  /* its TCP state changed: old_state, new_state, tx_bytes */
+	HK_EVENT_HELD = 3,	  /* XDP held a FIN or RST: frame, frame_len, ifindex */
+	HK_EVENT_BROKEN = 4,	  /* redirection failed: the connection must be reset */
+};
+
+#define HK_HELD_MAX 96 /* Ethernet 14 + IPv4 20 + TCP with options 60, rounded up */
+
+struct hk_event {
+	__u32 type; /* enum hk_event_type */
+	__u32 ifindex;
+	struct sock_key key;
+	__u64 tx_bytes;
+	__u64 cookie;
+	__u32 local_isn;
+	__u32 remote_isn;
+	__u8 old_state; /* kernel's enum tcp_state: ESTABLISHED 1 … CLOSE 7 */
+	__u8 new_state;
+	__u8 transport;
+	__u8 is_client;
+	__u16 coverage;
+	__u16 frame_len;
+	__u8 frame[HK_HELD_MAX];
+};
+_Static_assert(sizeof(struct hk_event) == 152, "hk_event has no hidden padding");
+
+/*
+ * XDP dispatcher: PROG_ARRAY hk_rx, two slots per IP protocol. The first occupied one is called; a
+ * step that does not want the packet tail-calls HK_RX_SECOND(protocol), then returns XDP_PASS.
+ * First: the kernel datapath. Second: the relay (TCP), deployed transports (UDP-Lite).
+ */
+#define HK_RX_FIRST(proto)  (proto)
+#define HK_RX_SECOND(proto) (256 + (proto))
+#define HK_RX_SLOTS	    512
+
+/* Counters: per-CPU array hk_count, packets or events by reason. Words in hooker/names.c. */
+enum hk_counter {
+	HK_COUNT_SYN_OFFERED, /* option written into a SYN */
+	HK_COUNT_SYN_AGREED,  /* option written into a SYN-ACK */
+	HK_COUNT_ESTABLISHED, /* connections redirected */
+	HK_COUNT_PLAIN,	      /* connections left on TCP */
+	HK_COUNT_OPT_NO_ROOM,
+	HK_COUNT_OPT_FOREIGN, /* option present, version or values not ours */
+	HK_COUNT_MAP_FULL,
+	HK_COUNT_MSG_REDIRECTED, /* application message to the redirection socket */
+	HK_COUNT_MSG_PASSED,	 /* sending side already shut: native TCP answers */
+	HK_COUNT_MSG_PUSH_FAILED,
+	HK_COUNT_MSG_DELIVERED, /* message to the application's socket */
+	HK_COUNT_MSG_BOUNCED,	/* no such socket any more */
+	HK_COUNT_MSG_MALFORMED,
+	HK_COUNT_XDP_PASSED,   /* dispatcher: not for Hooker */
+	HK_COUNT_XDP_HELD,     /* FIN or RST held until the stream is complete */
+	HK_COUNT_XDP_TCP_DATA, /* TCP payload on a redirected connection: dropped */
+	HK_COUNT_EVENT_LOST,   /* ring buffer full */
+	HK_COUNT_MAX = 64,
 };
 
 #endif

@@ -25,7 +25,7 @@ struct hk_option {
 	__be16 exid;	       /* HK_OPT_EXID */
 	__u8 version_datapath; /* version << 4 | enum hk_datapath */
 	__u8 transport;	       /* IP protocol number: 17 UDP, 136 UDP-Lite */
-	__be16 coverage;       /* UDP-Lite checksum coverage in bytes, 0 = whole datagram (RFC 3828) */
+	__be16 coverage; /* UDP-Lite checksum coverage in bytes, 0 = whole datagram (RFC 3828) */
 } __attribute__((packed));
 _Static_assert(sizeof(struct hk_option) == 8, "the option is 8 bytes on the wire");
 

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Maps that sock_ops and the relay's programs share. */
+#ifndef HOOKER_RELAY_MAPS_BPF_H
+#define HOOKER_RELAY_MAPS_BPF_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include "bpf/abi.h"
+#include "bpf/lib/count.bpf.h"
+
+/* sock_key -> application socket of a redirected connection. Written by sock_ops on ESTABLISHED. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, 65536);
+	__type(key, struct sock_key);
+	__type(value, __u64);
+} hk_apps SEC(".maps");
+
+/* struct hk_event, BPF -> Hooker userspace. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} hk_events SEC(".maps");
+
+static __always_inline struct hk_event *hk_event_reserve(__u32 type, const struct sock_key *key)
+{
+	struct hk_event *event = bpf_ringbuf_reserve(&hk_events, sizeof(*event), 0);
+
+	if (!event) {
+		hk_counter_inc(HK_COUNT_EVENT_LOST);
+		return 0;
+	}
+	__builtin_memset(event, 0, sizeof(*event));
+	event->type = type;
+	event->key = *key;
+	return event;
+}
+
+#endif
