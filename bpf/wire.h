@@ -49,19 +49,16 @@ _Static_assert(sizeof(struct hk_option) == 8, "the option is 8 bytes on the wire
  */
 enum hk_frame_kind {
 	HK_FRAME_DATA = 1, /* payload: len > 0 bytes of the stream at offset */
-	HK_FRAME_END =
-		2, /* as DATA, len >= 0; the sender's stream ends at offset + len, for reason code */
-	HK_FRAME_ACK = 3, /* payload: 0..HK_ACK_RANGES_MAX struct hk_ack_range */
-	HK_FRAME_RESET =
-		4, /* both directions are dead at once, for reason code; offset = bytes sent, len = 0 */
+	HK_FRAME_END = 2,  /* as DATA, len >= 0; the stream ends at offset + len, for reason code */
+	HK_FRAME_ACK = 3,  /* payload: 0..HK_ACK_RANGES_MAX struct hk_ack_range */
+	HK_FRAME_RESET = 4, /* both directions die now, for reason code; offset = bytes sent */
 	HK_FRAME_PROBE = 5, /* asks for an ACK; payload is padding, not looked at */
 };
 
 /* Why a stream ended (END) or a connection died (RESET): 4 bits on the wire. */
 enum hk_frame_code {
-	HK_CODE_OK = 0, /* END: close or shutdown, the peer reads EOF after the last byte */
-	HK_CODE_RST =
-		1, /* the application's TCP sent or got RST; in END: RST follows the last byte */
+	HK_CODE_OK = 0,	 /* END: close or shutdown, EOF follows the last byte */
+	HK_CODE_RST = 1, /* the application's TCP was reset; in END: RST follows the last byte */
 	HK_CODE_TIMEOUT = 2, /* the peer was not heard from for too long */
 	HK_CODE_UNKNOWN = 3, /* no such connection here (daemon restarted, or long closed) */
 	HK_CODE_STOPPED = 4, /* the daemon is stopping */
@@ -72,23 +69,23 @@ enum hk_frame_code {
 #define HK_FRAME_F_ACK 0x01 /* ack_largest, ack_first, ack_delay mean something */
 
 struct hk_frame {
-	__u8 version_kind; /*  0: HK_WIRE_VERSION << 4 | enum hk_frame_kind */
-	__u8 flags_code; /*  1: low nibble HK_FRAME_F_*, others 0; high nibble enum hk_frame_code */
-	__be16 len;	 /*  2: payload bytes after this header */
-	__be32 src_ip4;	 /*  4: struct sock_key as the sender sees it: its own address first */
-	__be32 dst_ip4;	 /*  8 */
-	__be32 src_port; /* 12: the port in the low 16 bits */
-	__be32 dst_port; /* 16 */
-	__be32 src_isn;	 /* 20: ISN of the sender's TCP */
-	__be32 dst_isn;	 /* 24: ISN of the receiver's TCP */
-	__be32 pn;	 /* 28: packet number */
-	__be32 least; /* 32: the sender no longer cares for acknowledgements below this packet number */
-	__be64 offset; /* 36: stream offset of the first payload byte; first byte of a stream = 0 */
-	__be64 cum; /* 44: sender has all bytes below this of the other direction; + 1 once it has the END */
-	__be32 window;	    /* 52: credit: the other direction may use offsets below cum + window */
+	__u8 version_kind;  /*  0: HK_WIRE_VERSION << 4 | enum hk_frame_kind */
+	__u8 flags_code;    /*  1: enum hk_frame_code << 4 | HK_FRAME_F_* */
+	__be16 len;	    /*  2: payload bytes after this header */
+	__be32 src_ip4;	    /*  4: struct sock_key as the sender sees it: its own end first */
+	__be32 dst_ip4;	    /*  8 */
+	__be32 src_port;    /* 12: the port in the low 16 bits */
+	__be32 dst_port;    /* 16 */
+	__be32 src_isn;	    /* 20: ISN of the sender's TCP */
+	__be32 dst_isn;	    /* 24: ISN of the receiver's TCP */
+	__be32 pn;	    /* 28: packet number */
+	__be32 least;	    /* 32: acknowledgements below this packet number are no longer wanted */
+	__be64 offset;	    /* 36: stream offset of the first payload byte; streams start at 0 */
+	__be64 cum;	    /* 44: all bytes below this have come; + 1 once the END has as well */
+	__be32 window;	    /* 52: credit: the peer may use offsets below cum + window */
 	__be32 ack_largest; /* 56: largest packet number received */
-	__be16 ack_first; /* 60: that many numbers directly below ack_largest were received as well */
-	__be16 ack_delay; /* 62: microseconds since ack_largest arrived, saturating */
+	__be16 ack_first;   /* 60: this many numbers directly below ack_largest came as well */
+	__be16 ack_delay;   /* 62: microseconds since ack_largest arrived, saturating */
 } __attribute__((packed));
 _Static_assert(sizeof(struct hk_frame) == 64, "the relay frame header is 64 bytes on the wire");
 
@@ -100,7 +97,7 @@ struct hk_ack_range {
 
 #define HK_ACK_RANGES_MAX   32
 #define HK_FRAME_COVERAGE   (8 + 64)
-#define HK_INITIAL_CREDIT   (1024 * 1024) /* bytes either side may send before it has seen a window */
+#define HK_INITIAL_CREDIT   (1024 * 1024) /* bytes a side may send before it has seen a window */
 #define HK_MAX_ACK_DELAY_US 5000	  /* an ACK is never held back longer */
 
 #endif

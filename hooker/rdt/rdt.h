@@ -204,7 +204,7 @@ int rdt_read_vec(const struct rdt_conn *conn,
 void rdt_consume(struct rdt_conn *conn, uint64_t now, size_t n);
 /*
  * How many bytes beyond those consumed the peer may send: recv_buffer minus what the application has
- * not read yet, for instance. At start HK_INITIAL_CREDIT... recv_buffer. Credit once given stays given.
+ * not read yet, for instance. At start recv_buffer. Credit once given stays given.
  */
 void rdt_set_window(struct rdt_conn *conn, uint64_t now, uint32_t bytes);
 
