@@ -37,6 +37,13 @@ tb_cmd()
 	"$@"
 }
 
+# tb_quiet CMD…: the same, for a command whose words nobody needs.
+tb_quiet()
+{
+	tb_trace "$@"
+	"$@" >/dev/null 2>&1
+}
+
 # tb_common_opt ARGS…: takes one option every command has; sets TB_SHIFT to how many words it was, 0 if it was none.
 tb_common_opt()
 {
@@ -142,6 +149,6 @@ tb_wait()
 	shift
 	until "$@"; do
 		((SECONDS < end)) || return 1
-		read -rt 0.02 <> <(:) || :
+		sleep 0.02
 	done
 }

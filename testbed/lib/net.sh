@@ -1,0 +1,307 @@
+# up, down, exec, status: client -- router -- server, each a network namespace and a cgroup v2 of the running kernel.
+# shellcheck shell=bash
+
+NET_CLIENT=10.99.1.2 NET_SERVER=10.99.2.2
+NET_CLIENT6=fd99:1::2 NET_SERVER6=fd99:2::2
+
+# net_names: the paths of this instance, once its name is known.
+net_names()
+{
+	local base=/run
+	((EUID == 0)) || base=${XDG_RUNTIME_DIR:-/tmp}
+	NET_BASE=$base
+	NET_STATE=$base/testbed-$TB_NAME
+	NET_CGROUP2=$(tb_cgroup2) || NET_CGROUP2=''
+	NET_CGROUP=$NET_CGROUP2/testbed-$TB_NAME
+}
+
+net_ns()
+{
+	printf 'hk-%s-%s' "$TB_NAME" "$1"
+}
+
+net_ns_path()
+{
+	printf '/run/netns/hk-%s-%s' "$TB_NAME" "$1"
+}
+
+net_exists()
+{
+	[[ -e $(net_ns_path client) && -e $(net_ns_path router) && -e $(net_ns_path server) && -s $NET_STATE/link.json ]]
+}
+
+# ---- up
+
+net_up()
+{
+	local owner='' lock
+	link_defaults
+	while (($#)); do
+		tb_common_opt "$@"
+		if ((TB_SHIFT)); then shift "$TB_SHIFT"; continue; fi
+		link_opt "$@"
+		if ((TB_SHIFT)); then shift "$TB_SHIFT"; continue; fi
+		case $1 in
+		--owner)
+			tb_need_value "$@"
+			[[ $2 =~ ^[1-9][0-9]*$ && -d /proc/$2 ]] || tb_die $TB_USAGE "--owner '$2' is no living process"
+			owner=$2
+			shift 2
+			;;
+		*) tb_unknown_opt up "$1" ;;
+		esac
+	done
+	tb_begin
+	link_settle
+	tb_need_root up
+	tb_need ip tc ethtool ping jq nsenter unshare flock ss awk
+	((LINK_RATE == 0)) || tb_need iperf3
+	net_names
+	[[ $NET_CGROUP2 ]] || tb_die $TB_UNSUPPORTED "cgroup v2 is not mounted" "mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified"
+	link_need_netem
+
+	exec {lock}>"/run/testbed.lock"
+	flock "$lock"
+	net_sweep
+	if [[ -e $NET_STATE || -e $(net_ns_path client) ]]; then
+		tb_note "replacing instance '$TB_NAME'"
+		net_remove
+	fi
+	trap 'net_failed' EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	net_make "$owner"
+	exec {lock}>&-
+	link_measure "$(net_ns_path client)" "$(net_ns_path server)" $NET_SERVER
+	net_record
+	if [[ $LINK_WRONG ]]; then
+		tb_die $TB_FAIL "the link is not as asked: ${LINK_WRONG#, }" "a busy machine? --no-verify skips this check"
+	fi
+	trap - EXIT INT TERM
+}
+
+net_failed()
+{
+	trap '' INT TERM
+	net_remove
+}
+
+net_make()
+{
+	local owner=$1 host forward
+	mkdir -p "$NET_STATE"
+	chmod 755 "$NET_STATE"
+	[[ $TB_LOG ]] || TB_LOG=$NET_STATE/commands.log
+	[[ -z $owner ]] || printf '%s %s\n' "$owner" "$(net_start_time "$owner")" >"$NET_STATE/owner"
+	mkdir "$NET_CGROUP" || tb_die $TB_UNSUPPORTED "can't make a cgroup in '$NET_CGROUP2'" "is cgroup v2 writable here?"
+	for host in "${TB_HOSTS[@]}"; do
+		mkdir "$NET_CGROUP/$host"
+		tb_cmd ip netns add "$(net_ns "$host")"
+		forward=()
+		[[ $host != router ]] || forward=(net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1)
+		link_sysctls "$(net_ns_path "$host")" "${forward[@]}"
+		tb_cmd ip -n "$(net_ns "$host")" link set lo up
+	done
+	net_cable client 1
+	net_cable server 2
+	((${#LINK_NETEM[@]} == 0)) || for host in client server; do
+		tb_cmd tc -n "$(net_ns router)" qdisc replace dev "to-$host" root "${LINK_NETEM[@]}"
+	done
+}
+
+# net_cable HOST N: one host's veth to the router, its addresses, neighbours and routes. Neighbours are static: the
+# answer to an ARP request would be delayed too, and the first packet take two round trips.
+net_cable()
+{
+	local host=$1 n=$2 ns router mac rmac
+	ns=$(net_ns "$host") router=$(net_ns router) mac=02:00:0a:63:0$n:02 rmac=02:00:0a:63:0$n:01
+	tb_cmd ip link add eth0 netns "$ns" mtu "$LINK_MTU" address $mac type veth \
+		peer name "to-$host" netns "$router" mtu "$LINK_MTU" address $rmac
+	link_offloads "$(net_ns_path "$host")" eth0
+	tb_cmd ip -n "$ns" addr add 10.99.$n.2/24 dev eth0
+	tb_cmd ip -n "$ns" addr add fd99:$n::2/64 dev eth0 nodad
+	tb_cmd ip -n "$router" addr add 10.99.$n.1/24 dev "to-$host"
+	tb_cmd ip -n "$router" addr add fd99:$n::1/64 dev "to-$host" nodad
+	tb_cmd ip -n "$ns" link set eth0 up
+	tb_cmd ip -n "$router" link set "to-$host" up
+	tb_cmd ip -n "$ns" neigh replace 10.99.$n.1 lladdr $rmac dev eth0 nud permanent
+	tb_cmd ip -n "$ns" neigh replace fd99:$n::1 lladdr $rmac dev eth0 nud permanent
+	tb_cmd ip -n "$router" neigh replace 10.99.$n.2 lladdr $mac dev "to-$host" nud permanent
+	tb_cmd ip -n "$router" neigh replace fd99:$n::2 lladdr $mac dev "to-$host" nud permanent
+	# congctl on the route as well: some kernels refuse the sysctl in a namespace.
+	tb_cmd ip -n "$ns" route add default via 10.99.$n.1 congctl cubic
+	tb_cmd ip -n "$ns" route add default via fd99:$n::1 congctl cubic
+}
+
+net_record()
+{
+	local host hosts='{}' qdisc='{}'
+	for host in client server; do
+		hosts=$(jq --arg h "$host" --arg ns "$(net_ns "$host")" --arg cg "$NET_CGROUP/$host" \
+			--arg ip4 "$([[ $host == client ]] && echo $NET_CLIENT || echo $NET_SERVER)" \
+			--arg ip6 "$([[ $host == client ]] && echo $NET_CLIENT6 || echo $NET_SERVER6)" \
+			--arg mac "$(ip -n "$(net_ns "$host")" -j link show eth0 | jq -r '.[0].address')" \
+			'.[$h] = {netns: $ns, cgroup: $cg, ifname: "eth0", ipv4: $ip4, ipv6: $ip6, mac: $mac}' <<<"$hosts")
+		qdisc=$(jq --arg k "to-$host" --arg v "$(tc -n "$(net_ns router)" qdisc show dev "to-$host" root)" '.[$k] = $v' <<<"$qdisc")
+	done
+	hosts=$(jq --arg ns "$(net_ns router)" --arg cg "$NET_CGROUP/router" \
+		'.router = {netns: $ns, cgroup: $cg, to_client: "to-client", to_server: "to-server"}' <<<"$hosts")
+	jq -n --arg name "$TB_NAME" --arg kernel "$(uname -r)" --arg clock "${TESTBED_CLOCK:-real}" --arg state "$NET_STATE" \
+		--argjson hosts "$hosts" --argjson asked "$(link_asked_json)" --argjson measured "$LINK_MEASURED" --argjson qdisc "$qdisc" \
+		--argjson sysctls "$(link_sysctls_json "$(net_ns_path client)")" \
+		--argjson oc "$(link_offloads_json "$(net_ns_path client)" eth0)" --argjson os "$(link_offloads_json "$(net_ns_path server)" eth0)" \
+		'{schema: 1, name: $name, up: true, kernel: $kernel, clock: $clock, state: $state, hosts: $hosts, asked: $asked,
+		  measured: $measured, qdisc: $qdisc, sysctls: $sysctls, offloads: {client: $oc, server: $os}}' >"$NET_STATE/link.json"
+}
+
+# ---- down
+
+net_down()
+{
+	local lock
+	while (($#)); do
+		tb_common_opt "$@"
+		((TB_SHIFT)) || tb_unknown_opt down "$1"
+		shift "$TB_SHIFT"
+	done
+	tb_begin
+	tb_need_root down
+	tb_need ip flock
+	net_names
+	exec {lock}>"/run/testbed.lock"
+	flock "$lock"
+	net_remove
+}
+
+# net_remove: idempotent; everything of this instance that is there goes, in whatever state a kill left it.
+net_remove()
+{
+	local host ns dir
+	net_kill_all
+	for host in "${TB_HOSTS[@]}"; do
+		ns=$(net_ns "$host")
+		# A name whose mount is gone (a killed `ip netns add`) is but a file.
+		[[ ! -e /run/netns/$ns ]] || tb_quiet ip netns delete "$ns" || rm -f "/run/netns/$ns"
+	done
+	if [[ $NET_CGROUP2 && -d $NET_CGROUP ]]; then
+		while IFS= read -r dir; do
+			# A killed process leaves its cgroup a little after it is gone from /proc.
+			tb_wait 10 rmdir_quiet "$dir" || tb_note "can't remove the cgroup '$dir'"
+		done < <(find "$NET_CGROUP" -depth -type d)
+	fi
+	rm -rf -- "$NET_STATE"
+}
+
+rmdir_quiet()
+{
+	rmdir "$1" 2>/dev/null || [[ ! -d $1 ]]
+}
+
+# net_kill_all: what runs in the hosts' cgroups or namespaces. Not this shell, should it stand in one of them.
+net_kill_all()
+{
+	tb_wait 10 net_kill_once || tb_note "processes of '$TB_NAME' do not die: $(net_pids | tr '\n' ' ')"
+}
+
+net_kill_once()
+{
+	local pids
+	mapfile -t pids < <(net_pids)
+	((${#pids[@]})) || return 0
+	kill -KILL "${pids[@]}" 2>/dev/null
+	return 1
+}
+
+net_pids()
+{
+	local host
+	{
+		[[ ! -d $NET_CGROUP || -z $NET_CGROUP2 ]] || find "$NET_CGROUP" -name cgroup.procs -exec cat {} + 2>/dev/null
+		for host in "${TB_HOSTS[@]}"; do
+			[[ ! -e $(net_ns_path "$host") ]] || ip netns pids "$(net_ns "$host")" 2>/dev/null || :
+		done
+	} | sort -un | grep -vx -e 0 -e $$ || :
+}
+
+# net_sweep: instances whose recorded owner is dead.
+net_sweep()
+{
+	local state owner start keep=$TB_NAME log=$TB_LOG
+	for state in "$NET_BASE"/testbed-*/owner; do
+		[[ -e $state ]] || continue
+		read -r owner start <"$state" || continue
+		[[ $(net_start_time "$owner") != "$start" ]] || continue
+		TB_NAME=${state%/owner}
+		TB_NAME=${TB_NAME##*/testbed-}
+		tb_note "removing instance '$TB_NAME', whose owner $owner is dead"
+		net_names
+		net_remove
+	done
+	TB_NAME=$keep TB_LOG=$log
+	net_names
+}
+
+# A process id alone may have been given to another process since.
+net_start_time()
+{
+	local stat
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+	stat=${stat##*) }
+	awk '{ print $20 }' <<<"$stat"
+}
+
+# ---- exec, status
+
+net_exec()
+{
+	local host
+	while tb_common_opt "$@"; ((TB_SHIFT)); do
+		shift "$TB_SHIFT"
+	done
+	tb_begin
+	host=${1-}
+	[[ " ${TB_HOSTS[*]} " == *" $host "* && $host ]] || tb_die $TB_USAGE "'exec' needs a host: ${TB_HOSTS[*]}" "testbed exec client -- CMD…"
+	shift
+	[[ ${1-} != -- ]] || shift
+	(($#)) || tb_die $TB_USAGE "'exec $host' needs a command"
+	tb_need_root exec
+	net_names
+	net_exists || tb_die $TB_FAIL "no instance '$TB_NAME' is up" "testbed up"
+	[[ $TB_LOG ]] || TB_LOG=$NET_STATE/commands.log
+	echo 0 >"$NET_CGROUP/$host/cgroup.procs" || tb_die $TB_FAIL "can't enter the cgroup '$NET_CGROUP/$host'"
+	export TESTBED_HOST=$host TESTBED_NAME=$TB_NAME TESTBED_CGROUP=$NET_CGROUP/$host TESTBED_CLIENT=$NET_CLIENT \
+		TESTBED_SERVER=$NET_SERVER TESTBED_CLIENT6=$NET_CLIENT6 TESTBED_SERVER6=$NET_SERVER6
+	tb_trace nsenter --net="$(net_ns_path "$host")" -- "$@"
+	exec nsenter --net="$(net_ns_path "$host")" -- "$@"
+}
+
+net_status()
+{
+	local json=0
+	while (($#)); do
+		tb_common_opt "$@"
+		if ((TB_SHIFT)); then shift "$TB_SHIFT"; continue; fi
+		[[ $1 == --json ]] || tb_unknown_opt status "$1"
+		json=1
+		shift
+	done
+	tb_begin
+	net_names
+	if ! net_exists; then
+		if ((json)); then
+			printf '{"schema": 1, "name": "%s", "up": false}\n' "$TB_NAME"
+		else
+			echo "'$TB_NAME' is not up"
+		fi
+		return
+	fi
+	if ((json)); then
+		cat "$NET_STATE/link.json"
+		return
+	fi
+	jq -r '"instance \(.name), state in \(.state), \(.clock) time, Linux \(.kernel)",
+		(.hosts | to_entries[] | "  \(.key): netns \(.value.netns)\(if .value.ipv4 then ", \(.value.ipv4), \(.value.ipv6)" else "" end)"),
+		"  asked:    \(.asked | tojson)", "  measured: \(.measured | tojson)",
+		(.qdisc | to_entries[] | "  \(.key): \(.value)")' "$NET_STATE/link.json"
+	printf '  processes: %s\n' "$(net_pids | wc -l)"
+}
