@@ -80,7 +80,7 @@ apt_mirrors()
 		elif [[ $suite == "$name" ]]; then
 			main=${main:-$(printf 'archive\t%s\t%s' "$signed" "$uri")}
 		fi
-	done < <(apt_sources "$@" | sed 's/^\t/-\t/')
+	done < <(apt_sources | sed 's/^\t/-\t/')
 	[[ $main ]] || return 1
 	printf '%s\n' "$main"
 	[[ -z $security ]] || printf '%s\n' "$security"
@@ -90,7 +90,7 @@ apt_mirrors()
 apt_prepare()
 {
 	local dir=$1 suite=$2 kind signed uri opt mirrors key=/usr/share/keyrings/debian-archive-keyring.gpg
-	mirrors=$(apt_mirrors) || tb_die $TB_UNSUPPORTED "no Debian mirror in this machine's apt sources" \
+	mirrors=$(apt_mirrors) || tb_unsupported "no Debian mirror in this machine's apt sources" \
 		"set TESTBED_MIRROR=URL to one (and install debian-archive-keyring)"
 	mkdir -p "$dir"/{lists/partial,archives/partial,empty}
 	: >"$dir/status"
@@ -131,7 +131,7 @@ apt_prepare()
 	apt_do "$dir" apt-get -qq update >"$dir/update.log" 2>&1 ||
 		{
 			tail -n 5 "$dir/update.log" >&2
-			tb_die $TB_FAIL "can't fetch the index of Debian '$suite'" "is the mirror of this machine's apt sources reachable?"
+			tb_fail "can't fetch the index of Debian '$suite'" "is the mirror of this machine's apt sources reachable?"
 		}
 }
 

@@ -1,13 +1,16 @@
 # Shared by every testbed command: messages, exit codes, the command log, small parsers. Sourced, never run.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # its variables are for others
 
-readonly TB_FAIL=1 TB_USAGE=2 TB_UNSUPPORTED=4 TB_NOGUEST=125
 TB_HOSTS=(client router server)
 TB_VERBOSE=${TB_VERBOSE:-0}
 TB_LOG=${TESTBED_LOG:-}
 TB_NAME=${TESTBED_NAME:-hooker}
 
-# tb_die CODE MESSAGE [REMEDY]: the one error a command gives.
+# The one error a command gives: MESSAGE [REMEDY]. Exit code 1, 2 or 4.
+tb_fail() { tb_die 1 "$@"; }
+tb_usage() { tb_die 2 "$@"; }
+tb_unsupported() { tb_die 4 "$@"; }
+
 tb_die()
 {
 	printf 'testbed: %s\n' "$2" >&2
@@ -51,7 +54,7 @@ tb_common_opt()
 	case ${1-} in
 	-v | --verbose) TB_VERBOSE=1 TB_SHIFT=1 ;;
 	--log | --name)
-		[[ $# -ge 2 && $2 ]] || tb_die $TB_USAGE "$1 needs a value" "testbed help"
+		[[ $# -ge 2 && $2 ]] || tb_usage "$1 needs a value" "testbed help"
 		if [[ $1 == --log ]]; then TB_LOG=$2; else TB_NAME=$2; fi
 		TB_SHIFT=2
 		;;
@@ -62,21 +65,21 @@ tb_common_opt()
 tb_begin()
 {
 	[[ $TB_NAME =~ ^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$ ]] ||
-		tb_die $TB_USAGE "'$TB_NAME' is no instance name" "letters, digits, '_', '.', '-'; at most 32"
+		tb_usage "'$TB_NAME' is no instance name" "letters, digits, '_', '.', '-'; at most 32"
 	if [[ $TB_LOG ]]; then
-		{ : >>"$TB_LOG"; } 2>/dev/null || tb_die $TB_FAIL "can't write the command log '$TB_LOG'"
+		{ : >>"$TB_LOG"; } 2>/dev/null || tb_fail "can't write the command log '$TB_LOG'"
 		TB_LOG=$(realpath -- "$TB_LOG")
 	fi
 }
 
 tb_need_value()
 {
-	[[ $# -ge 2 ]] || tb_die $TB_USAGE "$1 needs a value" "testbed help"
+	[[ $# -ge 2 ]] || tb_usage "$1 needs a value" "testbed help"
 }
 
 tb_unknown_opt()
 {
-	tb_die $TB_USAGE "unknown option '$2' of '$1'" "testbed help"
+	tb_usage "unknown option '$2' of '$1'" "testbed help"
 }
 
 # tb_need CMD…: every program must be there.
@@ -86,12 +89,12 @@ tb_need()
 	for c; do
 		command -v "$c" >/dev/null || missing+=("$c")
 	done
-	((${#missing[@]} == 0)) || tb_die $TB_UNSUPPORTED "missing: ${missing[*]}" "testbed/deps installs it"
+	((${#missing[@]} == 0)) || tb_unsupported "missing: ${missing[*]}" "testbed/deps installs it"
 }
 
 tb_need_root()
 {
-	((EUID == 0)) || tb_die $TB_UNSUPPORTED "'$1' needs root" "run it as root, or inside a guest: testbed vm run -- …"
+	((EUID == 0)) || tb_unsupported "'$1' needs root" "run it as root, or inside a guest: testbed vm run -- …"
 }
 
 # tb_duration_us WORD: 50ms, 1s, 300us, 0 -> microseconds.

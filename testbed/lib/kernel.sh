@@ -1,6 +1,7 @@
 # Debian kernels for the guests: which package, fetched, unpacked, made bootable. Kept in the cache, one folder each.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # its variables are for others
 
+# shellcheck source=/dev/null
 source "$TB_DIR/lib/apt.sh"
 
 # 6.12 by default: on 6.1 and older a veth with XDP drops frames of a fast burst in its ring (measured: 120 to 430
@@ -40,11 +41,11 @@ kernel_suite()
 kernel_prepare()
 {
 	local v=$1 refresh=$2 suite cache lock
-	suite=$(kernel_suite "$v") || tb_die $TB_USAGE "no kernel '$v'" "one of 5.10 6.1 6.12 7.2, or a suite: bullseye bookworm trixie forky"
-	[[ $(uname -m) == x86_64 ]] || tb_die $TB_UNSUPPORTED "the vm backend knows x86_64 only, this is $(uname -m)" \
+	suite=$(kernel_suite "$v") || tb_usage "no kernel '$v'" "one of 5.10 6.1 6.12 7.2, or a suite: bullseye bookworm trixie forky"
+	[[ $(uname -m) == x86_64 ]] || tb_unsupported "the vm backend knows x86_64 only, this is $(uname -m)" \
 		"use the netns backend: testbed up"
 	cache=$(kernel_cache)
-	mkdir -p "$cache/kernels" 2>/dev/null || tb_die $TB_FAIL "can't write the cache '$cache'" "set XDG_CACHE_HOME to a writable folder"
+	mkdir -p "$cache/kernels" 2>/dev/null || tb_fail "can't write the cache '$cache'" "set XDG_CACHE_HOME to a writable folder"
 	KERNEL_DIR=$cache/kernels/$suite
 	if ((!refresh)) && kernel_ready "$KERNEL_DIR"; then
 		return
@@ -79,7 +80,7 @@ kernel_build()
 	trap "rm -rf -- $(printf %q "$work")" EXIT
 	trap 'exit 130' INT TERM
 	free=$(df -Pk "$work" | awk 'NR == 2 { print $4 }')
-	((free > 600000)) || tb_die $TB_FAIL "$((free / 1024)) MB free in '$cache', a kernel needs 600" "free some, or set XDG_CACHE_HOME"
+	((free > 600000)) || tb_fail "$((free / 1024)) MB free in '$cache', a kernel needs 600" "free some, or set XDG_CACHE_HOME"
 	tb_note "preparing kernel $v of Debian $suite (once; kept in $cache)"
 	apt_prepare "$work/apt" "$suite"
 	kernel_download "$work" "$v" "$suite"
@@ -109,12 +110,12 @@ kernel_download()
 {
 	local work=$1 v=$2 suite=$3 packages version image deb
 	mapfile -t packages < <(kernel_packages "$work")
-	((${#packages[@]})) || tb_die $TB_FAIL "Debian '$suite' has no linux-image-amd64"
+	((${#packages[@]})) || tb_fail "Debian '$suite' has no linux-image-amd64"
 	image=${packages[0]}
 	mkdir "$work/debs"
 	# apt checks each file against the signed index.
 	(cd "$work/debs" && apt_do "$work/apt" apt-get -qq download "${packages[@]}") >&2 ||
-		tb_die $TB_FAIL "can't download ${packages[*]}"
+		tb_fail "can't download ${packages[*]}"
 	version=$(dpkg-deb -f "$work"/debs/"$image"_*.deb Version)
 	case $v in
 	[0-9]*) [[ $version == "$v".* ]] || tb_note "Debian $suite now has $version, not $v; using it" ;;
@@ -140,7 +141,7 @@ kernel_unpack()
 			kernel/drivers/net/vxlan kernel/drivers/net/wireguard kernel/drivers/net/bonding 2>/dev/null || :
 	done
 	src=$(find "$work/unpack" -path '*/modules/*' -name kernel -type d -print -quit)
-	[[ $src ]] || tb_die $TB_FAIL "no modules in the kernel's packages (or the disk is full)"
+	[[ $src ]] || tb_fail "no modules in the kernel's packages (or the disk is full)"
 	src=${src%/kernel} release=${src##*/}
 	dir=$work/lib/modules/$release
 	mkdir -p "$work/lib/modules"
@@ -149,7 +150,7 @@ kernel_unpack()
 	find "$dir" -name '*.ko.zst' -print0 | xargs -0 -r -n 64 zstd -q -d --rm
 	depmod -b "$work" "$release"
 	image=$(find "$work/unpack" "$dir" -name 'vmlinuz*' -type f -print -quit)
-	[[ $image ]] || tb_die $TB_FAIL "no kernel image in the package"
+	[[ $image ]] || tb_fail "no kernel image in the package"
 	kernel_vmlinux "$image" "$work/vmlinux"
 	jq --arg release "$release" '.release = $release' "$work/kernel.json" >"$work/kernel.json.new"
 	mv "$work/kernel.json.new" "$work/kernel.json"
@@ -171,7 +172,7 @@ kernel_vmlinux()
 		\x02\x21\x4c\x18 lz4 -dc
 		\x1f\x8b\x08 gzip -dc
 	END
-	tb_die $TB_FAIL "can't find the kernel inside ${1##*/}"
+	tb_fail "can't find the kernel inside ${1##*/}"
 }
 
 # initrd: busybox and the modules, in loading order. What runs comes with each boot's own archive.
@@ -181,7 +182,7 @@ kernel_initrd()
 	release=$(jq -r .release "$work/kernel.json")
 	dir=$work/lib/modules/$release
 	busybox=$(command -v busybox)
-	! ldd "$busybox" >/dev/null 2>&1 || tb_die $TB_UNSUPPORTED "'$busybox' is not static" "install busybox-static: testbed/deps"
+	! ldd "$busybox" >/dev/null 2>&1 || tb_unsupported "'$busybox' is not static" "install busybox-static: testbed/deps"
 	mkdir -p "$root"/{bin,mods}
 	cp "$busybox" "$root/bin/busybox"
 	for name in "${KERNEL_BOOT_MODULES[@]}"; do kernel_add_module "$dir" "$root" "$name" boot; done

@@ -1,5 +1,5 @@
 # The link: its options, the netem parameters that follow from them, and what it measures in truth.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # its variables are for others
 
 link_defaults()
 {
@@ -17,19 +17,19 @@ link_opt()
 	*) return 0 ;;
 	esac
 	case $1 in
-	--rtt) LINK_RTT_US=$(tb_duration_us "$2") || tb_die $TB_USAGE "--rtt '$2' is no time" "such as 50ms, 300us, 0" ;;
-	--rate) LINK_RATE=$(tb_rate_bps "$2") || tb_die $TB_USAGE "--rate '$2' is no rate" "such as 100mbit, 1gbit, 0 for no limit" ;;
+	--rtt) LINK_RTT_US=$(tb_duration_us "$2") || tb_usage "--rtt '$2' is no time" "such as 50ms, 300us, 0" ;;
+	--rate) LINK_RATE=$(tb_rate_bps "$2") || tb_usage "--rate '$2' is no rate" "such as 100mbit, 1gbit, 0 for no limit" ;;
 	--loss) LINK_LOSS=$(tb_percent "$2") || link_bad_percent "$@" ;;
 	--reorder) LINK_REORDER=$(tb_percent "$2") || link_bad_percent "$@" ;;
 	--duplicate) LINK_DUPLICATE=$(tb_percent "$2") || link_bad_percent "$@" ;;
 	--corrupt) LINK_CORRUPT=$(tb_percent "$2") || link_bad_percent "$@" ;;
 	--mtu)
 		# 1280 is what IPv6 needs.
-		[[ $2 =~ ^[0-9]{4,5}$ ]] && (($2 >= 1280 && $2 <= 65535)) || tb_die $TB_USAGE "--mtu '$2' is not in 1280…65535"
+		[[ $2 =~ ^[0-9]{4,5}$ && $2 -ge 1280 && $2 -le 65535 ]] || tb_usage "--mtu '$2' is not in 1280…65535"
 		LINK_MTU=$2
 		;;
 	--limit)
-		[[ $2 =~ ^[1-9][0-9]{0,8}$ ]] || tb_die $TB_USAGE "--limit '$2' is no number of packets"
+		[[ $2 =~ ^[1-9][0-9]{0,8}$ ]] || tb_usage "--limit '$2' is no number of packets"
 		LINK_LIMIT=$2
 		;;
 	--gro) link_word LINK_GRO "$@" on off ;;
@@ -41,7 +41,7 @@ link_opt()
 
 link_bad_percent()
 {
-	tb_die $TB_USAGE "$1 '$2' is no percentage" "such as 1%, 0.5%"
+	tb_usage "$1 '$2' is no percentage" "such as 1%, 0.5%"
 }
 
 # link_word VARIABLE OPTION VALUE ALLOWED…
@@ -55,14 +55,14 @@ link_word()
 			return
 		fi
 	done
-	tb_die $TB_USAGE "$2 '$3' is none of: ${*:4}"
+	tb_usage "$2 '$3' is none of: ${*:4}"
 }
 
 # Settles what follows from the options. netem's own limit of 1000 packets would drop at high rate × delay, unasked.
 link_settle()
 {
 	if [[ $LINK_REORDER != 0 ]] && ((LINK_RTT_US == 0)); then
-		tb_die $TB_USAGE "--reorder needs --rtt" "netem reorders by sending some packets without the delay"
+		tb_usage "--reorder needs --rtt" "netem reorders by sending some packets without the delay"
 	fi
 	if [[ -z $LINK_LIMIT ]]; then
 		if ((LINK_RATE)); then
@@ -107,7 +107,7 @@ link_need_netem()
 {
 	link_netem
 	((${#LINK_NETEM[@]} == 0)) || link_has_netem ||
-		tb_die $TB_UNSUPPORTED "this kernel ($(uname -r)) has no netem, so it can't make this link" \
+		tb_unsupported "this kernel ($(uname -r)) has no netem, so it can't make this link" \
 			"make it in a guest: testbed vm run -- testbed/testbed up …; or ask for --rtt 0"
 }
 
@@ -256,7 +256,7 @@ link_measure_rate()
 	nsenter --net="$peer" iperf3 -s -1 -p $port -B "$ip" >/dev/null 2>&1 &
 	server=$!
 	tb_wait 10 link_listens "$peer" $port || { kill $server 2>/dev/null; echo null; return; }
-	local cmd=(nsenter --net="$ns" timeout 120 iperf3 -J -u -c "$ip" -p $port -t 1 -l "$length" -b "$((LINK_RATE * 11 / 10))")
+	local cmd=(nsenter --net="$ns" timeout 120 iperf3 -J -u -c "$ip" -p "$port" -t 1 -l "$length" -b "$((LINK_RATE * 11 / 10))")
 	tb_trace "${cmd[@]}"
 	out=$("${cmd[@]}" 2>/dev/null) || :
 	kill $server 2>/dev/null || :

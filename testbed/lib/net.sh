@@ -44,7 +44,7 @@ net_up()
 		case $1 in
 		--owner)
 			tb_need_value "$@"
-			[[ $2 =~ ^[1-9][0-9]*$ && -d /proc/$2 ]] || tb_die $TB_USAGE "--owner '$2' is no living process"
+			[[ $2 =~ ^[1-9][0-9]*$ && -d /proc/$2 ]] || tb_usage "--owner '$2' is no living process"
 			owner=$2
 			shift 2
 			;;
@@ -57,7 +57,7 @@ net_up()
 	tb_need ip tc ethtool ping jq nsenter unshare flock ss awk
 	((LINK_RATE == 0)) || tb_need iperf3
 	net_names
-	[[ $NET_CGROUP2 ]] || tb_die $TB_UNSUPPORTED "cgroup v2 is not mounted" "mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified"
+	[[ $NET_CGROUP2 ]] || tb_unsupported "cgroup v2 is not mounted" "mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified"
 	link_need_netem
 
 	exec {lock}>"/run/testbed.lock"
@@ -75,7 +75,7 @@ net_up()
 	link_measure "$(net_ns_path client)" "$(net_ns_path server)" $NET_SERVER
 	net_record
 	if [[ $LINK_WRONG ]]; then
-		tb_die $TB_FAIL "the link is not as asked: ${LINK_WRONG#, }" "a busy machine? --no-verify skips this check"
+		tb_fail "the link is not as asked: ${LINK_WRONG#, }" "a busy machine? --no-verify skips this check"
 	fi
 	trap - EXIT INT TERM
 }
@@ -93,7 +93,7 @@ net_make()
 	chmod 755 "$NET_STATE"
 	[[ $TB_LOG ]] || TB_LOG=$NET_STATE/commands.log
 	[[ -z $owner ]] || printf '%s %s\n' "$owner" "$(net_start_time "$owner")" >"$NET_STATE/owner"
-	mkdir "$NET_CGROUP" || tb_die $TB_UNSUPPORTED "can't make a cgroup in '$NET_CGROUP2'" "is cgroup v2 writable here?"
+	mkdir "$NET_CGROUP" || tb_unsupported "can't make a cgroup in '$NET_CGROUP2'" "is cgroup v2 writable here?"
 	for host in "${TB_HOSTS[@]}"; do
 		mkdir "$NET_CGROUP/$host"
 		tb_cmd ip netns add "$(net_ns "$host")"
@@ -115,22 +115,22 @@ net_cable()
 {
 	local host=$1 n=$2 ns router mac rmac
 	ns=$(net_ns "$host") router=$(net_ns router) mac=02:00:0a:63:0$n:02 rmac=02:00:0a:63:0$n:01
-	tb_cmd ip link add eth0 netns "$ns" mtu "$LINK_MTU" address $mac type veth \
-		peer name "to-$host" netns "$router" mtu "$LINK_MTU" address $rmac
+	tb_cmd ip link add eth0 netns "$ns" mtu "$LINK_MTU" address "$mac" type veth \
+		peer name "to-$host" netns "$router" mtu "$LINK_MTU" address "$rmac"
 	link_offloads "$(net_ns_path "$host")" eth0
-	tb_cmd ip -n "$ns" addr add 10.99.$n.2/24 dev eth0
-	tb_cmd ip -n "$ns" addr add fd99:$n::2/64 dev eth0 nodad
-	tb_cmd ip -n "$router" addr add 10.99.$n.1/24 dev "to-$host"
-	tb_cmd ip -n "$router" addr add fd99:$n::1/64 dev "to-$host" nodad
+	tb_cmd ip -n "$ns" addr add "10.99.$n.2/24" dev eth0
+	tb_cmd ip -n "$ns" addr add "fd99:$n::2/64" dev eth0 nodad
+	tb_cmd ip -n "$router" addr add "10.99.$n.1/24" dev "to-$host"
+	tb_cmd ip -n "$router" addr add "fd99:$n::1/64" dev "to-$host" nodad
 	tb_cmd ip -n "$ns" link set eth0 up
 	tb_cmd ip -n "$router" link set "to-$host" up
-	tb_cmd ip -n "$ns" neigh replace 10.99.$n.1 lladdr $rmac dev eth0 nud permanent
-	tb_cmd ip -n "$ns" neigh replace fd99:$n::1 lladdr $rmac dev eth0 nud permanent
-	tb_cmd ip -n "$router" neigh replace 10.99.$n.2 lladdr $mac dev "to-$host" nud permanent
-	tb_cmd ip -n "$router" neigh replace fd99:$n::2 lladdr $mac dev "to-$host" nud permanent
+	tb_cmd ip -n "$ns" neigh replace "10.99.$n.1" lladdr "$rmac" dev eth0 nud permanent
+	tb_cmd ip -n "$ns" neigh replace "fd99:$n::1" lladdr "$rmac" dev eth0 nud permanent
+	tb_cmd ip -n "$router" neigh replace "10.99.$n.2" lladdr "$mac" dev "to-$host" nud permanent
+	tb_cmd ip -n "$router" neigh replace "fd99:$n::2" lladdr "$mac" dev "to-$host" nud permanent
 	# congctl on the route as well: some kernels refuse the sysctl in a namespace.
-	tb_cmd ip -n "$ns" route add default via 10.99.$n.1 congctl cubic
-	tb_cmd ip -n "$ns" route add default via fd99:$n::1 congctl cubic
+	tb_cmd ip -n "$ns" route add default via "10.99.$n.1" congctl cubic
+	tb_cmd ip -n "$ns" route add default via "fd99:$n::1" congctl cubic
 }
 
 net_record()
@@ -260,15 +260,15 @@ net_exec()
 	done
 	tb_begin
 	host=${1-}
-	[[ " ${TB_HOSTS[*]} " == *" $host "* && $host ]] || tb_die $TB_USAGE "'exec' needs a host: ${TB_HOSTS[*]}" "testbed exec client -- CMD…"
+	[[ " ${TB_HOSTS[*]} " == *" $host "* && $host ]] || tb_usage "'exec' needs a host: ${TB_HOSTS[*]}" "testbed exec client -- CMD…"
 	shift
 	[[ ${1-} != -- ]] || shift
-	(($#)) || tb_die $TB_USAGE "'exec $host' needs a command"
+	(($#)) || tb_usage "'exec $host' needs a command"
 	tb_need_root exec
 	net_names
-	net_exists || tb_die $TB_FAIL "no instance '$TB_NAME' is up" "testbed up"
+	net_exists || tb_fail "no instance '$TB_NAME' is up" "testbed up"
 	[[ $TB_LOG ]] || TB_LOG=$NET_STATE/commands.log
-	echo 0 >"$NET_CGROUP/$host/cgroup.procs" || tb_die $TB_FAIL "can't enter the cgroup '$NET_CGROUP/$host'"
+	echo 0 >"$NET_CGROUP/$host/cgroup.procs" || tb_fail "can't enter the cgroup '$NET_CGROUP/$host'"
 	export TESTBED_HOST=$host TESTBED_NAME=$TB_NAME TESTBED_CGROUP=$NET_CGROUP/$host TESTBED_CLIENT=$NET_CLIENT \
 		TESTBED_SERVER=$NET_SERVER TESTBED_CLIENT6=$NET_CLIENT6 TESTBED_SERVER6=$NET_SERVER6
 	tb_trace nsenter --net="$(net_ns_path "$host")" -- "$@"

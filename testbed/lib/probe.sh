@@ -6,12 +6,12 @@ PROBE_NAMES=(root cgroup2 netns veth netem tbf fq clsact ifb udplite mptcp sctp 
 probe_root() { ((EUID == 0)); }
 probe_cgroup2() { tb_cgroup2 >/dev/null; }
 probe_netns() { "${PROBE_AS[@]}" true; }
-probe_veth() { "${PROBE_AS[@]}" ip link add a type veth peer name b; }
+probe_veth() { "${PROBE_AS[@]}" ip link add tb0 type veth peer name tb1; }
 probe_netem() { link_has_netem; }
 probe_tbf() { "${PROBE_AS[@]}" tc qdisc add dev lo root tbf rate 1mbit burst 10kb latency 10ms; }
 probe_fq() { "${PROBE_AS[@]}" tc qdisc add dev lo root fq; }
 probe_clsact() { "${PROBE_AS[@]}" tc qdisc add dev lo clsact; }
-probe_ifb() { "${PROBE_AS[@]}" ip link add a type ifb; }
+probe_ifb() { "${PROBE_AS[@]}" ip link add tb0 type ifb; }
 probe_btf() { [[ -r /sys/kernel/btf/vmlinux ]]; }
 probe_kvm() { [[ -e /dev/kvm ]] && { : <>/dev/kvm; }; }
 probe_qemu() { command -v qemu-system-x86_64; }
@@ -28,7 +28,7 @@ probe_veth_xdp_native()
 	local object
 	object=$(mktemp) || return 1
 	probe_xdp_object "$object" && "${PROBE_AS[@]}" bash -c '
-		ip link add a type veth peer name b && ip link set dev a xdpdrv obj "$1" sec xdp && ip link show dev a | grep -q "prog/xdp"' - "$object"
+		ip link add tb0 type veth peer name tb1 && ip link set dev tb0 xdpdrv obj "$1" sec xdp && ip link show dev tb0 | grep -q "prog/xdp"' - "$object"
 	local status=$?
 	rm -f "$object"
 	return $status

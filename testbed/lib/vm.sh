@@ -1,6 +1,7 @@
 # Virtual machines: one Debian kernel over this machine's root file system, read-only over 9p, running one command.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # its variables are for others
 
+# shellcheck source=/dev/null
 source "$TB_DIR/lib/kernel.sh"
 
 vm_main()
@@ -10,12 +11,13 @@ vm_main()
 	case $verb in
 	run) vm_run "$@" ;;
 	prepare) vm_prepare "$@" ;;
-	*) tb_die $TB_USAGE "'vm' needs 'run' or 'prepare'" "testbed help" ;;
+	*) tb_usage "'vm' needs 'run' or 'prepare'" "testbed help" ;;
 	esac
 }
 
 vm_prepare()
 {
+	# shellcheck disable=SC2153
 	local kernel=$TB_KERNEL refresh=0 json=0
 	while (($#)); do
 		tb_common_opt "$@"
@@ -63,7 +65,7 @@ vm_opt()
 	--timeout) VM_TIMEOUT=$2 ;;
 	--info) VM_INFO=$2 ;;
 	--env)
-		[[ $2 =~ ^[A-Za-z_][A-Za-z0-9_]*(=|$) ]] || tb_die $TB_USAGE "--env '$2': not NAME or NAME=VALUE"
+		[[ $2 =~ ^[A-Za-z_][A-Za-z0-9_]*(=|$) ]] || tb_usage "--env '$2': not NAME or NAME=VALUE"
 		if [[ $2 == *=* ]]; then VM_ENV+=("$2"); elif [[ -v $2 ]]; then VM_ENV+=("$2=${!2}"); fi
 		;;
 	esac
@@ -74,15 +76,15 @@ vm_check_options()
 {
 	local word
 	for word in "$VM_CPUS" "$VM_MEM" "$VM_TIMEOUT"; do
-		[[ -z $word || $word =~ ^[1-9][0-9]*$ ]] || tb_die $TB_USAGE "'$word' is no positive number"
+		[[ -z $word || $word =~ ^[1-9][0-9]*$ ]] || tb_usage "'$word' is no positive number"
 	done
 	kernel_suite "$VM_KERNEL" >/dev/null ||
-		tb_die $TB_USAGE "no kernel '$VM_KERNEL'" "one of 5.10 6.1 6.12 7.2, or a suite: bullseye bookworm trixie forky"
-	((VM_MEM >= 256)) || tb_die $TB_USAGE "--mem $VM_MEM: a guest needs 256"
+		tb_usage "no kernel '$VM_KERNEL'" "one of 5.10 6.1 6.12 7.2, or a suite: bullseye bookworm trixie forky"
+	((VM_MEM >= 256)) || tb_usage "--mem $VM_MEM: a guest needs 256"
 	if [[ $VM_SHARE ]]; then
-		[[ -d $VM_SHARE && -w $VM_SHARE ]] || tb_die $TB_FAIL "the share '$VM_SHARE' is no writable folder"
+		[[ -d $VM_SHARE && -w $VM_SHARE ]] || tb_fail "the share '$VM_SHARE' is no writable folder"
 		VM_SHARE=$(realpath -- "$VM_SHARE")
-		[[ $VM_SHARE != / ]] || tb_die $TB_USAGE "the share can't be /"
+		[[ $VM_SHARE != / ]] || tb_usage "the share can't be /"
 	fi
 }
 
@@ -101,7 +103,7 @@ vm_accel()
 	virtual) [[ $VM_ACCEL == tcg ]] || VM_ACCEL=tcg VM_WHY="--virtual-time needs emulation" ;;
 	esac
 	if [[ $VM_CLOCK == virtual ]]; then
-		((${VM_CPUS:-1} == 1)) || tb_die $TB_USAGE "virtual time has one CPU, not $VM_CPUS" "--real-time"
+		((${VM_CPUS:-1} == 1)) || tb_usage "virtual time has one CPU, not $VM_CPUS" "--real-time"
 		VM_CPUS=1
 	fi
 	[[ $VM_CPUS ]] || VM_CPUS=$([[ $VM_ACCEL == kvm ]] && echo 2 || echo 1)
@@ -133,7 +135,7 @@ vm_guest()
 	{
 		(cd "$dir/root" && find . | cpio -o -H newc -R 0:0 --quiet)
 		cat "$KERNEL_DIR/initrd"
-	} >"$dir/initrd" || tb_die $TB_FAIL "can't write the guest's initrd in '$dir'" "is the disk full?"
+	} >"$dir/initrd" || tb_fail "can't write the guest's initrd in '$dir'" "is the disk full?"
 	rm -rf "$dir/root"
 	: >"$dir/out"
 	: >"$dir/err"
@@ -225,7 +227,7 @@ vm_end()
 		tr -d '\r' <"$dir/console" | tail -n 15 | sed 's/^/  /' >&2
 	fi
 	[[ $status != 124 && $status != 137 ]] || printf 'hint: --timeout S sets the deadline\n' >&2
-	return $TB_NOGUEST
+	return 125
 }
 
 # vm_workdir: a folder for this run, VM_DIR; it and every guest go when the shell does.
@@ -237,7 +239,7 @@ vm_workdir()
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
 	VM_DIR=$(mktemp -d "${TMPDIR:-/tmp}/testbed-vm.XXXXXX") ||
-		tb_die $TB_FAIL "can't make a folder in '${TMPDIR:-/tmp}'" "is the disk full? set TMPDIR"
+		tb_fail "can't make a folder in '${TMPDIR:-/tmp}'" "is the disk full? set TMPDIR"
 }
 
 vm_cleanup()
@@ -266,7 +268,7 @@ vm_run()
 		*) break ;;
 		esac
 	done
-	(($#)) || tb_die $TB_USAGE "'vm run' needs a command" "testbed vm run -- CMD…"
+	(($#)) || tb_usage "'vm run' needs a command" "testbed vm run -- CMD…"
 	tb_begin
 	vm_check_options
 	tb_need qemu-system-x86_64 setpriv timeout cpio jq busybox
