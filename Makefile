@@ -60,14 +60,24 @@ $(B)/hooker/hooker: $(HOOKER_OBJ)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(HOOKER_LIBS)
 
 # ---------------------------------------------------------------- scenarios/
-# Each scenarios/NAME.c is one program, build/scenarios/NAME.
+# Each scenarios/NAME.c is one program, build/scenarios/NAME, together with scenarios/NAME/*.c.
 SCENARIO_BIN := $(patsubst %.c,$(B)/%,$(wildcard scenarios/*.c))
 SCENARIO_LIBS = -lcrypto -ljansson -lgsl -lgslcblas -lm
 
-$(B)/scenarios/%: scenarios/%.c
+$(B)/obj/%.o: %.c
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CSTD) $(CFLAGS) $(WARN) $(CPPFLAGS) -MMD -MP -MF $@.d $< -o $@ $(LDFLAGS) -Wl,--as-needed $(SCENARIO_LIBS)
+	$(Q)$(CC) $(CSTD) $(CFLAGS) $(WARN) $(CPPFLAGS) -MMD -MP -c $< -o $@
+
+define scenario_program
+$(B)/$(1): $(patsubst %.c,$(B)/obj/%.o,$(1).c $(wildcard $(1)/*.c))
+endef
+$(foreach p,$(SCENARIO_BIN:$(B)/%=%),$(eval $(call scenario_program,$(p))))
+
+$(SCENARIO_BIN):
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -Wl,--as-needed $(SCENARIO_LIBS)
 
 # ---------------------------------------------------------------- tests
 # Tests stand beside what they test and print TAP. The name says what they need:
