@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * `summarise RUN.json CELLS.jsonl`: one CSV row a mode and file on stdout, as results/README.md
+ * defines it. A mode's deltas are the medians of its differences to `tcp` within each repetition.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scenarios/summarise/stats.h"
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+static const char header[] =
+	"scenario,backend,clock,kernel,mode,file,bytes,n,failed,median_ms,ci95_low_ms,ci95_high_ms,"
+	"delta_ms,delta_ci95_low_ms,delta_ci95_high_ms,observed_protocol,verdict";
+
+struct input {
+	const char *run_path, *cells_path;
+	json_t *run;
+	json_t *cells; /* object: "mode/file/repetition" -> cell; a later line replaces an earlier */
+	unsigned long seed;
+	size_t reps;
+};
+
+static const char *text(const json_t *object, const char *key)
+{
+	const char *s = json_string_value(json_object_get(object, key));
+
+	return s ? s : "";
+}
+
+static int read_cells(struct input *in)
+{
+	FILE *file = fopen(in->cells_path, "r");
+	char *line = NULL;
+	size_t room = 0;
+	int number = 0;
+	int err = 0;
+	ssize_t len;
+
+	if (!file) {
+		err = -errno;
+		fprintf(stderr, "summarise: can't open '%s': %s\n", in->cells_path, strerror(-err));
+		return err;
+	}
+	in->cells = json_object();
+	while ((len = getline(&line, &room, file)) > 0) {
+		json_t *cell = json_loadb(line, len, 0, NULL);
+		char key[256];
+
+		number++;
+		if (!cell && line[len - 1] != '\n')
+			break; /* the run was killed while it wrote its last line */
+		if (!json_is_object(cell)) {
+			fprintf(stderr, "summarise: %s:%d: not a cell\n", in->cells_path, number);
+			json_decref(cell);
+			err = -EINVAL;
+			break;
+		}
+		if (json_is_true(json_object_get(cell, "warmup"))) {
+			json_decref(cell);
+			continue;
+		}
+		snprintf(key, sizeof(key), "%s/%s/%lld", text(cell, "mode"), text(cell, "file"),
+			 json_integer_value(json_object_get(cell, "rep")));
+		json_object_set_new(in->cells, key, cell);
+	}
+	free(line);
+	fclose(file);
+	return err;
+}
+
+static const json_t *find_cell(const struct input *in, const char *mode, const char *file,
+			       size_t rep)
+{
+	char key[256];
+
+	snprintf(key, sizeof(key), "%s/%s/%zu", mode, file, rep);
+	return json_object_get(in->cells, key);
+}
+
+/* The cell's completion time, if it passed: its timings count only then. */
+static bool passed_ms(const json_t *cell, double *ms)
+{
+	if (!cell || strcmp(text(cell, "status"), "ok"))
+		return false;
+	*ms = json_number_value(json_object_get(cell, "eof_ns")) / 1e6;
+	return true;
+}
+
+struct row {
+	size_t n, failed, unsupported, paired;
+	double *ms, *delta;
+	char observed[32];
+};
+
+static void collect(const struct input *in, const char *mode, const char *file, struct row *row)
+{
+	for (size_t rep = 1; rep <= in->reps; rep++) {
+		const json_t *cell = find_cell(in, mode, file, rep);
+		double ms, tcp_ms;
+
+		if (!cell)
+			continue;
+		if (!strcmp(text(cell, "status"), "unsupported")) {
+			row->unsupported++;
+			continue;
+		}
+		if (!row->observed[0])
+			snprintf(row->observed, sizeof(row->observed), "%s", text(cell, "observed"));
+		else if (strcmp(row->observed, text(cell, "observed")))
+			snprintf(row->observed, sizeof(row->observed), "mixed");
+		if (!passed_ms(cell, &ms)) {
+			row->failed++;
+			continue;
+		}
+		row->ms[row->n++] = ms;
+		if (passed_ms(find_cell(in, "tcp", file, rep), &tcp_ms))
+			row->delta[row->paired++] = ms - tcp_ms;
+	}
+}
+
+static int print_estimate(const double *x, size_t n, unsigned long seed)
+{
+	struct stats_estimate e;
+	int err;
+
+	if (!n) {
+		printf(",,,");
+		return 0;
+	}
+	err = stats_estimate(x, n, seed, &e);
+	if (!err)
+		printf(",%.3f,%.3f,%.3f", e.median, e.low, e.high);
+	return err;
+}
+
+static const char *verdict(const struct input *in, const struct row *row)
+{
+	if (row->failed)
+		return "failed";
+	if (row->unsupported)
+		return "unsupported";
+	return row->n < in->reps ? "incomplete" : "ok";
+}
+
+static int print_row(const struct input *in, const char *mode, const json_t *file)
+{
+	struct row row = { .ms = calloc(in->reps + 1, sizeof(double)),
+			   .delta = calloc(in->reps + 1, sizeof(double)) };
+	int err = -ENOMEM;
+
+	if (!row.ms || !row.delta)
+		goto out;
+	collect(in, mode, text(file, "name"), &row);
+	printf("%s,%s,%s,%s,%s,%s,%lld,%zu,%zu", text(in->run, "scenario"),
+	       text(in->run, "backend"), text(in->run, "clock"), text(in->run, "kernel"), mode,
+	       text(file, "name"), json_integer_value(json_object_get(file, "bytes")), row.n,
+	       row.failed);
+	err = print_estimate(row.ms, row.n, in->seed);
+	if (!err)
+		err = print_estimate(row.delta, row.paired, in->seed);
+	printf(",%s,%s\n", row.observed, verdict(in, &row));
+out:
+	free(row.ms);
+	free(row.delta);
+	return err;
+}
+
+static int print_summary(const struct input *in)
+{
+	const json_t *modes = json_object_get(in->run, "modes");
+	const json_t *files = json_object_get(in->run, "files");
+	int err = 0;
+
+	puts(header);
+	for (size_t f = 0; f < json_array_size(files) && !err; f++) {
+		for (size_t m = 0; m < json_array_size(modes) && !err; m++)
+			err = print_row(in, json_string_value(json_array_get(modes, m)),
+					json_array_get(files, f));
+	}
+	return err;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	struct input *in = state->input;
+
+	switch (key) {
+	case ARGP_KEY_ARG:
+		if (state->arg_num > 1)
+			argp_error(state, "unexpected argument '%s'", arg);
+		*(state->arg_num ? &in->cells_path : &in->run_path) = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (state->arg_num < 2)
+			argp_error(state, "RUN.json and CELLS.jsonl are needed");
+		return 0;
+	default: return ARGP_ERR_UNKNOWN;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.parser = parse_option,
+		.args_doc = "RUN.json CELLS.jsonl",
+		.doc = "Print summary.csv: medians, 95 % bootstrap intervals, deltas to tcp.",
+	};
+	struct input in = { 0 };
+	json_error_t bad;
+	int err;
+
+	argp_err_exit_status = EXIT_USAGE;
+	argp_parse(&argp, argc, argv, 0, NULL, &in);
+	in.run = json_load_file(in.run_path, 0, &bad);
+	if (!in.run) {
+		fprintf(stderr, "summarise: %s:%d: %s\n", in.run_path, bad.line, bad.text);
+		return EXIT_FAILED;
+	}
+	in.seed = json_integer_value(json_object_get(in.run, "seed"));
+	in.reps = json_integer_value(json_object_get(in.run, "reps"));
+	err = read_cells(&in);
+	if (!err)
+		err = print_summary(&in);
+	if (err == -ENOMEM)
+		fprintf(stderr, "summarise: out of memory\n");
+	if (!err && (fflush(stdout) || ferror(stdout))) {
+		err = -errno;
+		fprintf(stderr, "summarise: can't write: %s\n", strerror(-err));
+	}
+	json_decref(in.cells);
+	json_decref(in.run);
+	return err ? EXIT_FAILED : 0;
+}
