@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+# Figure 6: how long each file takes by each mode, with 95 % intervals, and what the paper measured.
+# Set before: csv, out, term, files and modes (words, in order), labels (a word a file, _ = space).
+load 'plots/style.gp'
+
+paper_ms = 55.0
+place(m) = sum [k=1:words(modes)] (word(modes, k) eq m ? k : 0)
+here(row_file) = row_file eq file
+signed(x) = sprintf(x < 0 ? '−%s' : '+%s', abs(x) < 10 ? sprintf('%.1f', abs(x)) : sprintf('%.0f', abs(x)))
+
+set multiplot layout 1,words(files) margins 0.065,0.985,0.235,0.845 spacing 0.055,0
+set label 1 '{/:Bold Completion time of one transfer, by transport}' at screen 0.012,0.955 left tc rgb ink font ',15'
+set label 2 'median, 95 % interval; above each bar: difference to tcp in ms' at screen 0.988,0.955 right tc rgb '#555555' font ',11'
+set style fill solid 0.9 noborder
+set boxwidth 0.72
+set xtics rotate by 35 right scale 0
+set xtics ()
+set for [k=1:words(modes)] xtics add (word(modes, k) k)
+set style textbox opaque margins 0.3,0.3 fc rgb '#ffffff' noborder
+set grid ytics lc rgb '#e4e4e4' lt 1
+unset key
+
+do for [i=1:words(files)] {
+	file = word(files, i)
+	set xrange [*:*]
+	set yrange [*:*] # stats obeys the ranges
+	stats csv skip 1 using (here(strcol(6)) && strcol(5) eq 'tcp' ? column(10) : NaN) name 'TCP' nooutput
+	stats csv skip 1 using (here(strcol(6)) ? column(12) : NaN) name 'ALL' nooutput
+	have_tcp = exists('TCP_records') && TCP_records > 0
+	base = have_tcp ? TCP_median : 0
+	top = (exists('ALL_records') && ALL_records > 0) ? ALL_max : 1
+	if (have_tcp && top < base + paper_ms) { top = base + paper_ms }
+	set xrange [0.4:words(modes) + 0.6]
+	set yrange [0:top * 1.16]
+	set title system(sprintf("echo '%s' | tr _ ' '", word(labels, i))) offset 0,-0.4 tc rgb ink
+	if (i == 1) { set ylabel 'milliseconds' tc rgb ink offset 1 } else { unset ylabel }
+	unset arrow
+	unset label 3
+	if (have_tcp) {
+		set arrow 1 from 0.4,base + paper_ms to words(modes) + 0.6,base + paper_ms nohead dt (8,5) lw 1.6 lc rgb '#b2182b' front
+		set label 3 'the paper: TCP + 55 ms' at words(modes) + 0.55,base + paper_ms right offset 0,0.55 tc rgb '#b2182b' font ',11' front boxed
+	}
+	plot csv skip 1 using (here(strcol(6)) ? place(strcol(5)) : NaN):10:(mode_colour(strcol(5))) with boxes lc rgb variable, \
+	     '' skip 1 using (here(strcol(6)) ? place(strcol(5)) : NaN):10:11:12 with yerrorbars pt 0 lw 1.6 lc rgb ink, \
+	     '' skip 1 using (here(strcol(6)) && strcol(5) ne 'tcp' && strlen(strcol(13)) ? place(strcol(5)) : NaN):12:(signed(column(13))) \
+	     with labels offset 0,0.7 tc rgb ink font ',11'
+	unset label 1
+	unset label 2
+}
+unset multiplot

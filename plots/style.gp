@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0
+# What all figures share. Set before: csv, out, term (svg, pdf or png).
+set datafile separator ','
+set encoding utf8
+font = 'DejaVu Sans'
+if (term eq 'svg') set terminal svg size 1080,460 font font.',13' background '#ffffff' rounded
+if (term eq 'pdf') set terminal pdfcairo size 10.8in,4.6in font font.',12' background '#ffffff' rounded
+if (term eq 'png') set terminal pngcairo size 1620,690 font font.',12' fontscale 1.5 background '#ffffff' rounded
+set output out
+# One colour a mode, the same in every figure; told apart without colour vision too (Okabe, Ito).
+mode_names = 'tcp tcp+xdp relay-udp relay-udplite kernel-udp kernel-udplite'
+mode_colours = '0x7f7f7f 0xbdbdbd 0x0072b2 0x56b4e9 0xd55e00 0xe69f00'
+mode_index(m) = int(sum [k=1:words(mode_names)] (word(mode_names, k) eq m ? k : 0))
+mode_colour(m) = mode_index(m) ? int(word(mode_colours, mode_index(m))) : 0xcc79a7
+ink = '#222222'
+faint = '#999999'
+set border 3 lc rgb faint
+set tics nomirror out scale 0.5 textcolor rgb ink

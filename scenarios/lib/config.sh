@@ -1,0 +1,72 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# Scenario files and the options that override them.
+
+# Every key a scenario file may have, with what it is when absent.
+declare -A CONFIG=()
+config_defaults() {
+	CONFIG=(
+		[TITLE]='' [FILES]='' [MODES]='tcp' [REPS]=20 [WARMUP]=1 [SEED]=1 [BACKEND]=vm
+		[KERNEL]='' [RTT]=0 [LOSS]='' [RATE]='' [MTU]='' [LIMIT]='' [SEND]=send [TIMEOUT]=120
+		[MEM]=2048 [VM_TIMEOUT]=3600
+	)
+}
+
+config_die() {
+	printf 'scenarios/run: %s\n' "$1" >&2
+	exit 2
+}
+
+# config_read FILE: KEY=VALUE lines; a value may stand in quotes; # begins a comment line.
+config_read() {
+	local file=$1 line key value number=0
+
+	[[ -r $file ]] || config_die "can't read scenario file '$file'"
+	while IFS= read -r line || [[ $line ]]; do
+		number=$((number + 1))
+		line=${line#"${line%%[![:space:]]*}"}
+		line=${line%"${line##*[![:space:]]}"}
+		[[ -z $line || $line == '#'* ]] && continue
+		[[ $line == *=* ]] || config_die "$file:$number: not KEY=VALUE: '$line'"
+		key=${line%%=*}
+		value=${line#*=}
+		[[ $value =~ ^\"(.*)\"$ ]] && value=${BASH_REMATCH[1]}
+		[[ -v CONFIG[$key] ]] ||
+			config_die "$file:$number: unknown key '$key'; known: $(config_keys)"
+		CONFIG[$key]=$value
+	done <"$file"
+}
+
+config_keys() { printf '%s\n' "${!CONFIG[@]}" | sort | tr '\n' ' '; }
+
+# Every value that would fail half an hour into a run fails here instead.
+config_check() {
+	local key mode file
+	for key in REPS WARMUP SEED TIMEOUT MEM VM_TIMEOUT; do
+		[[ ${CONFIG[$key]} =~ ^[0-9]+$ ]] ||
+			config_die "$key must be a whole number, not '${CONFIG[$key]}'"
+	done
+	((CONFIG[REPS] > 0)) || config_die "REPS must be at least 1"
+	[[ ${CONFIG[BACKEND]} == @(vm|netns) ]] ||
+		config_die "BACKEND must be vm or netns, not '${CONFIG[BACKEND]}'"
+	[[ ${CONFIG[SEND]} == @(send|sendfile) ]] ||
+		config_die "SEND must be send or sendfile, not '${CONFIG[SEND]}'"
+	[[ ${CONFIG[MODES]} ]] || config_die "MODES is empty"
+	for mode in ${CONFIG[MODES]}; do
+		modes_known "$mode" ||
+			config_die "unknown mode '$mode'; known: $(modes_all | tr '\n' ' ')"
+	done
+	[[ ${CONFIG[FILES]} ]] || config_die "FILES is empty"
+	for file in ${CONFIG[FILES]}; do
+		[[ $file =~ ^[A-Za-z0-9_-]+:(text|image|video):[0-9]+$ ]] ||
+			config_die "FILES takes NAME:text|image|video:BYTES, not '$file'"
+	done
+}
+
+# The keys that change what is measured: runs that agree in them may be continued one by the other.
+config_text() {
+	local key
+	for key in $(config_keys); do
+		[[ $key == @(VM_TIMEOUT|TITLE) ]] || printf '%s=%s\n' "$key" "${CONFIG[$key]}"
+	done
+}
