@@ -109,6 +109,17 @@ check: deps all $(UNIT_BIN)
 test: deps all $(UNIT_BIN)
 	@$(RUNTESTS) $(UNIT_BIN) $(CHECK_SH) $(NS_SH) $(VM_SH)
 
+# ---------------------------------------------------------------- evaluation
+SCENARIO ?= paper
+eval_options = $(if $(BACKEND),--backend '$(BACKEND)') $(if $(KERNEL),--kernel '$(KERNEL)') \
+               $(if $(REPS),--reps '$(REPS)') $(if $(MODES),--modes '$(MODES)')
+
+eval: deps all
+	@scenarios/run '$(SCENARIO)' $(eval_options)
+
+plots: $(B)/scenarios/summarise
+	@scenarios/redraw
+
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 

@@ -28,6 +28,6 @@ mode_get() {
 		if (what == "transport") print $2
 		if (what == "overhead") print $3
 		if (what == "zero") print $4
-		if (what == "hooker") { sub(/^[ \t]*([^ \t]+[ \t]+){4}/, ""); print }
+		if (what == "hooker") { for (i = 5; i <= NF; i++) printf "%s%s", $i, i < NF ? " " : "\n" }
 	}' <<<"$MODES_TABLE"
 }

@@ -31,5 +31,5 @@ plan_make() {
 
 # plan_left PLAN CELLS: what CELLS does not hold yet.
 plan_left() {
-	jq -r '.seq' "$2" 2>/dev/null | awk -F'\t' 'NR == FNR { done[$1 + 0]; next } !($1 + 0 in done)' - "$1"
+	jq -r '.seq' "$2" 2>/dev/null | awk -F'\t' 'FILENAME == "-" { done[$1 + 0]; next } !($1 + 0 in done)' - "$1"
 }
