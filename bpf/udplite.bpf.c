@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * UDP-Lite (RFC 3828) for a kernel that may not have it. An application, or Hooker's own daemon, uses
+ * an ordinary UDP socket whose local port is in hk_lite_ports; here its datagrams become UDP-Lite on
+ * their way out, and UDP-Lite datagrams for it are verified and become UDP on their way in.
+ *
+ *   receive, XDP:        parse -> coverage -> verify -> deliver
+ *   receive, tc ingress: unfinished (see there)
+ *   send, tc egress:     classify -> header -> checksum
+ *
+ * Every step finds the headers again and keeps nothing for the next: steps can be replaced one by one
+ * while traffic flows, and an old step can hand to a new one. Names of the reasons: hooker/transport/
+ * udplite.c.
+ */
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <bpf/bpf_core_read.h>
+#include "bpf/lib/steps.bpf.h"
+#include "bpf/lib/udplite.bpf.h"
+
+#define AF_INET	 2
+#define AF_INET6 10
+
+/* Local port, host order -> how that socket speaks UDP-Lite; written by userspace. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct hk_lite_port);
+} hk_lite_ports SEC(".maps");
+
+static __always_inline struct hk_lite_port *lite_port(__be16 port)
+{
+	__u32 key = bpf_ntohs(port);
+
+	return bpf_map_lookup_elem(&hk_lite_ports, &key);
+}
+
+/* Sum -> checksum. Zero is never sent: in UDP it means none, in UDP-Lite nothing. */
+static __always_inline __u16 finished(__u64 sum)
+{
+	__u16 check = ~hk_fold(sum);
+
+	return check ? check : 0xffff;
+}
+
+HK_DEFINE_RANGE_SUM(xdp, xdp_md)
+HK_DEFINE_RANGE_SUM(tc, __sk_buff)
+
+/* ---------------------------------------------------------------- receive */
+
+enum { RX_PARSE, RX_COVERAGE, RX_VERIFY, RX_DELIVER };
+enum { IN_UNFINISHED };
+
+/* Parse */
+enum { NOT_UDPLITE = 1, WITH_OPTIONS, FRAGMENT, SHORT, LONG, UNKNOWN_PORT, FORWARDED };
+/* Coverage */
+enum { COVERAGE_ILLEGAL = 1, COVERAGE_BEYOND, COVERAGE_LOW, ZERO_CHECKSUM };
+/* Verify */
+enum { BAD_CHECKSUM = 1, MAYBE_UNFINISHED };
+/* All of the later steps: the packet is not what the step before saw. */
+enum { CHANGED = 8 };
+
+/* Written in front of a packet whose checksum is wrong unless it is merely not computed yet. */
+#define MARK_UNFINISHED 0x484b4c43 /* "HKLC" */
+
+/*
+ * A router has to forward UDP-Lite between other hosts as it is. The routing table knows; it is asked
+ * only about ports in use here, and answers at once on a host that does not forward.
+ */
+static __always_inline bool is_forwarded(struct xdp_md *ctx, const struct hk_lite_view *view)
+{
+	struct bpf_fib_lookup fib = {};
+	int ret;
+
+	fib.ifindex = ctx->ingress_ifindex;
+	fib.l4_protocol = HK_LITE_PROTOCOL;
+	if (!view->v6) {
+		const struct iphdr *ip = view->l3;
+
+		fib.family = AF_INET;
+		fib.tot_len = bpf_ntohs(ip->tot_len);
+		fib.ipv4_src = ip->saddr;
+		fib.ipv4_dst = ip->daddr;
+	} else {
+		const struct ipv6hdr *ip6 = view->l3;
+
+		fib.family = AF_INET6;
+		fib.tot_len = bpf_ntohs(ip6->payload_len);
+		__builtin_memcpy(fib.ipv6_src, &ip6->saddr, sizeof(fib.ipv6_src));
+		__builtin_memcpy(fib.ipv6_dst, &ip6->daddr, sizeof(fib.ipv6_dst));
+	}
+	ret = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
+	return ret == BPF_FIB_LKUP_RET_SUCCESS || ret == BPF_FIB_LKUP_RET_NO_NEIGH ||
+	       ret == BPF_FIB_LKUP_RET_FRAG_NEEDED;
+}
+
+SEC("xdp")
+int hk_lite_parse(struct xdp_md *ctx)
+{
+	struct hk_lite_view view;
+	int look = hk_lite_look((void *)(long)ctx->data, (void *)(long)ctx->data_end,
+				HK_LITE_PROTOCOL, &view);
+
+	if (look)
+		return hk_rx_end(RX_PARSE, look, XDP_PASS);
+	if (!lite_port(view.lite->dest))
+		return hk_rx_end(RX_PARSE, UNKNOWN_PORT, XDP_PASS);
+	if (is_forwarded(ctx, &view))
+		return hk_rx_end(RX_PARSE, FORWARDED, XDP_PASS);
+	return hk_rx_next(ctx, RX_PARSE);
+}
+
+/* RFC 3828 section 3.1, and section 3.2 for the least coverage a receiver accepts. */
+SEC("xdp")
+int hk_lite_cover(struct xdp_md *ctx)
+{
+	struct hk_lite_view view;
+	struct hk_lite_port *port;
+	__u32 covered;
+
+	if (hk_lite_look((void *)(long)ctx->data, (void *)(long)ctx->data_end, HK_LITE_PROTOCOL,
+			 &view))
+		return hk_rx_end(RX_COVERAGE, CHANGED, XDP_PASS);
+	covered = hk_lite_covered(&view);
+	if (covered < HK_LITE_HEADER)
+		return hk_rx_end(RX_COVERAGE, COVERAGE_ILLEGAL, XDP_DROP);
+	if (covered > view.len)
+		return hk_rx_end(RX_COVERAGE, COVERAGE_BEYOND, XDP_DROP);
+	if (!view.lite->check)
+		return hk_rx_end(RX_COVERAGE, ZERO_CHECKSUM, XDP_DROP);
+	port = lite_port(view.lite->dest);
+	if (!port)
+		return hk_rx_end(RX_COVERAGE, CHANGED, XDP_PASS);
+	if (covered < view.len && (!port->min_coverage || covered < port->min_coverage))
+		return hk_rx_end(RX_COVERAGE, COVERAGE_LOW, XDP_DROP);
+	return hk_rx_next(ctx, RX_COVERAGE);
+}
+
+/* On an interface that may deliver unfinished packets, leaves the verdict to the ingress chain. */
+static __always_inline int bad_checksum(struct xdp_md *ctx)
+{
+	__u32 ifindex = ctx->ingress_ifindex;
+	__u32 *mark;
+
+	if (!bpf_map_lookup_elem(&hk_in_ifaces, &ifindex) ||
+	    bpf_xdp_adjust_meta(ctx, -(int)sizeof(*mark)))
+		return hk_rx_end(RX_VERIFY, BAD_CHECKSUM, XDP_DROP);
+	mark = (void *)(long)ctx->data_meta;
+	if ((void *)(mark + 1) > (void *)(long)ctx->data)
+		return hk_rx_end(RX_VERIFY, BAD_CHECKSUM, XDP_DROP);
+	*mark = MARK_UNFINISHED;
+	return hk_rx_end(RX_VERIFY, MAYBE_UNFINISHED, XDP_PASS);
+}
+
+SEC("xdp")
+int hk_lite_verify(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct hk_lite_view view;
+	__u32 covered;
+	__u64 sum;
+	int range;
+
+	if (hk_lite_look(data, end, HK_LITE_PROTOCOL, &view))
+		return hk_rx_end(RX_VERIFY, CHANGED, XDP_PASS);
+	covered = hk_lite_covered(&view);
+	if (covered > view.len)
+		return hk_rx_end(RX_VERIFY, CHANGED, XDP_DROP);
+	sum = hk_pseudo_sum(&view, HK_LITE_PROTOCOL);
+	range = hk_xdp_range(ctx, view.offset, covered);
+	if (range < 0)
+		return hk_rx_end(RX_VERIFY, CHANGED, XDP_DROP);
+	if (hk_fold(sum + range) != 0xffff)
+		return bad_checksum(ctx);
+	return hk_rx_next(ctx, RX_VERIFY);
+}
+
+/*
+ * The UDP checksum that replaces the verified partial one. IPv4 may go without. IPv6 may not unless
+ * the socket says so; what the partial checksum covers has a known sum, so only the rest is added up.
+ */
+static __always_inline int udp_checksum(struct xdp_md *ctx, const struct hk_lite_view *view)
+{
+	__u32 covered = hk_lite_covered(view);
+	int rest = 0;
+	__u64 sum;
+
+	if (covered < view->len) {
+		rest = hk_xdp_range(ctx, view->offset + covered, view->len - covered);
+		if (rest < 0)
+			return -1;
+	}
+	/* pseudo + covered = 0xffff, so covered without check and coverage = ~pseudo - both. */
+	sum = (__u16)~hk_fold(hk_pseudo_sum(view, HK_LITE_PROTOCOL));
+	sum += (__u16)~view->lite->check;
+	sum += (__u16)~view->lite->coverage;
+	sum += hk_pseudo_sum(view, HK_UDP_PROTOCOL) + bpf_htons(view->len);
+	return finished(sum + hk_sum_behind(rest, covered));
+}
+
+SEC("xdp")
+int hk_lite_deliver(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct hk_lite_view view;
+	struct hk_lite_port *port;
+	int check = 0;
+
+	if (hk_lite_look(data, end, HK_LITE_PROTOCOL, &view))
+		return hk_rx_end(RX_DELIVER, CHANGED, XDP_PASS);
+	port = lite_port(view.lite->dest);
+	if (!port)
+		return hk_rx_end(RX_DELIVER, CHANGED, XDP_PASS);
+	if (view.v6 && !(port->flags & HK_LITE_NO_CHECK6)) {
+		check = udp_checksum(ctx, &view);
+		if (check < 0)
+			return hk_rx_end(RX_DELIVER, CHANGED, XDP_DROP);
+	}
+	hk_ip_set_protocol(&view, HK_LITE_PROTOCOL, HK_UDP_PROTOCOL);
+	view.lite->coverage = bpf_htons(view.len); /* UDP's length */
+	view.lite->check = check;
+	return hk_rx_end(RX_DELIVER, 0, XDP_PASS);
+}
+
+/* ---------------------------------------------------------------- checksum offload */
+
+/* The fields of the kernel's struct sk_buff that say who will write a checksum, found by BTF. */
+struct sk_buff___hk {
+	__u8 ip_summed : 2;
+	__u16 csum_start; /* from head */
+	__u16 csum_offset;
+	unsigned char *head;
+	unsigned char *data;
+} __attribute__((preserve_access_index));
+
+#define CHECKSUM_PARTIAL 3 /* the device, or whoever needs the bytes, will write the checksum */
+
+static __always_inline bool checksum_is_partial(struct __sk_buff *ctx)
+{
+	struct sk_buff___hk *skb = (void *)ctx;
+
+	return BPF_CORE_READ_BITFIELD_PROBED(skb, ip_summed) == CHECKSUM_PARTIAL;
+}
+
+/* Where it will be written, from the start of the frame. */
+static __always_inline __u32 checksum_place(struct __sk_buff *ctx)
+{
+	struct sk_buff___hk *skb = (void *)ctx;
+	unsigned char *head = BPF_CORE_READ(skb, head), *data = BPF_CORE_READ(skb, data);
+
+	return BPF_CORE_READ(skb, csum_start) + BPF_CORE_READ(skb, csum_offset) -
+	       (__u32)(data - head);
+}
+
+/* The ingress chain's one step */
+enum { NOT_MARKED = 1, STILL_BAD };
+
+/*
+ * Between network namespaces of one machine, a packet may arrive before anybody computed its
+ * checksum: nothing will, unless it leaves the machine. XDP cannot tell such a packet from a damaged
+ * one, this hook can. The packet never was on a wire, so the stack's word for it is good.
+ */
+SEC("tc")
+int hk_lite_unfin(struct __sk_buff *skb)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	__u32 *mark = (void *)(long)skb->data_meta;
+	struct hk_lite_view view;
+
+	if ((void *)(mark + 1) > data || *mark != MARK_UNFINISHED)
+		return HK_TC_PASS;
+	if (hk_lite_look(data, end, HK_LITE_PROTOCOL, &view)) {
+		hk_step_inc(HK_STEP_IN, IN_UNFINISHED, CHANGED);
+		return HK_TC_PASS;
+	}
+	if (!checksum_is_partial(skb) || checksum_place(skb) != view.offset + 6) {
+		hk_step_inc(HK_STEP_IN, IN_UNFINISHED, STILL_BAD);
+		return HK_TC_DROP;
+	}
+	hk_ip_set_protocol(&view, HK_LITE_PROTOCOL, HK_UDP_PROTOCOL);
+	view.lite->coverage = bpf_htons(view.len);
+	/* What UDP expects of an unfinished datagram: the pseudo-header's sum. */
+	view.lite->check = hk_fold(hk_pseudo_sum(&view, HK_UDP_PROTOCOL));
+	hk_step_inc(HK_STEP_IN, IN_UNFINISHED, 0);
+	return HK_TC_PASS;
+}
+
+/* ---------------------------------------------------------------- send */
+
+enum { TX_CLASSIFY, TX_HEADER, TX_CHECKSUM };
+
+/* Classify; the first ones as in parse. */
+enum { SUPER_PACKET = 7, NOT_LOCAL, ENCAPSULATED, NO_MEMORY };
+
+/* Leaves untouched what is not a whole UDP datagram of a registered port of this host. */
+SEC("tc")
+int hk_lite_class(struct __sk_buff *skb)
+{
+	struct hk_lite_view view;
+	int look = hk_lite_look((void *)(long)skb->data, (void *)(long)skb->data_end,
+				HK_UDP_PROTOCOL, &view);
+
+	/* The payload may lie outside of data..data_end: a short frame may only seem so. */
+	if (look == HK_LITE_SHORT) {
+		if (bpf_skb_pull_data(skb, skb->len))
+			return hk_tx_end(TX_CLASSIFY, NO_MEMORY, HK_TC_PASS);
+		look = hk_lite_look((void *)(long)skb->data, (void *)(long)skb->data_end,
+				    HK_UDP_PROTOCOL, &view);
+	}
+	if (look)
+		return hk_tx_end(TX_CLASSIFY, look, HK_TC_PASS);
+	if (!lite_port(view.lite->source))
+		return hk_tx_end(TX_CLASSIFY, UNKNOWN_PORT, HK_TC_PASS);
+	if (skb->ingress_ifindex)
+		return hk_tx_end(TX_CLASSIFY, NOT_LOCAL, HK_TC_PASS);
+	/* One header for many datagrams (UDP_SEGMENT): protocol 136 has no segmentation. */
+	if (skb->gso_size)
+		return hk_tx_end(TX_CLASSIFY, SUPER_PACKET, HK_TC_PASS);
+	/* A tunnel's outer header: the checksum to come is that of another header. */
+	if (checksum_is_partial(skb) && checksum_place(skb) != view.offset + 6)
+		return hk_tx_end(TX_CLASSIFY, ENCAPSULATED, HK_TC_PASS);
+	return hk_tx_next(skb, TX_CLASSIFY, HK_TC_PASS);
+}
+
+SEC("tc")
+int hk_lite_header(struct __sk_buff *skb)
+{
+	struct hk_lite_view view;
+	struct hk_lite_port *port;
+
+	if (hk_lite_look((void *)(long)skb->data, (void *)(long)skb->data_end, HK_UDP_PROTOCOL,
+			 &view))
+		return hk_tx_end(TX_HEADER, CHANGED, HK_TC_PASS);
+	port = lite_port(view.lite->source);
+	if (!port)
+		return hk_tx_end(TX_HEADER, CHANGED, HK_TC_PASS);
+	hk_ip_set_protocol(&view, HK_UDP_PROTOCOL, HK_LITE_PROTOCOL);
+	/* A fully covered datagram says so with its length, as RFC 3828 section 3.2 recommends. */
+	view.lite->coverage = bpf_htons(view.len);
+	if (port->coverage && port->coverage < view.len)
+		view.lite->coverage = bpf_htons(port->coverage);
+	return hk_tx_next(skb, TX_HEADER, HK_TC_DROP);
+}
+
+/*
+ * If the kernel has finished the datagram, the bytes written here are the bytes on the wire. If it
+ * has left the checksum to the device (CHECKSUM_PARTIAL), device or kernel will later add up the whole
+ * datagram, including what the checksum field holds by then, and write the complement: so the field
+ * gets the pseudo-header's sum minus the sum of what UDP-Lite does not cover, and the result is the
+ * partial checksum after all.
+ */
+SEC("tc")
+int hk_lite_check(struct __sk_buff *skb)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct hk_lite_view view;
+	bool partial = checksum_is_partial(skb);
+	__u32 covered;
+	int range = 0;
+	__u64 sum;
+
+	if (hk_lite_look(data, end, HK_LITE_PROTOCOL, &view))
+		return hk_tx_end(TX_CHECKSUM, CHANGED, HK_TC_DROP);
+	covered = hk_lite_covered(&view);
+	if (covered < HK_LITE_HEADER || covered > view.len)
+		return hk_tx_end(TX_CHECKSUM, CHANGED, HK_TC_DROP);
+	view.lite->check = 0;
+	sum = hk_pseudo_sum(&view, HK_LITE_PROTOCOL);
+	if (!partial)
+		range = hk_tc_range(skb, view.offset, covered);
+	else if (covered < view.len)
+		range = hk_tc_range(skb, view.offset + covered, view.len - covered);
+	if (range < 0)
+		return hk_tx_end(TX_CHECKSUM, CHANGED, HK_TC_DROP);
+	if (partial)
+		view.lite->check = hk_fold(sum + (__u16)~hk_sum_behind(range, covered));
+	else
+		view.lite->check = finished(sum + (__u32)range);
+	return hk_tx_end(TX_CHECKSUM, 0, HK_TC_PASS);
+}
+
+char _license[] SEC("license") = "GPL";
