@@ -81,6 +81,8 @@ struct rdt_path {
 struct rdt_conn *rdt_conn_create(const struct rdt_config *cfg, const struct rdt_identity *id,
 				 struct rdt_path *path, uint64_t now);
 void rdt_conn_destroy(struct rdt_conn *conn); /* NULL is fine; frees all, tells the peer nothing */
+/* Gives back the buffers of a connection that has nothing in them; for idle ones, when memory counts. */
+void rdt_trim(struct rdt_conn *conn);
 const struct rdt_identity *rdt_conn_identity(const struct rdt_conn *conn);
 
 /* ---- frames ---- */
@@ -187,6 +189,7 @@ enum rdt_event { /* bits returned by rdt_input() */
 
 /*
  * Takes one parsed frame. Bits of enum rdt_event, or -(1000 + reason): refused, counted, nothing changed.
+ * -ENOMEM: no room or memory for it now; as if it had been lost.
  *
  * direct NULL: all data is copied into the library. Otherwise, data that is next in order while nothing
  * older is buffered is offered in *direct, pointing into the frame's payload, and RDT_EV_DIRECT is

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Path memory and pacing. The jump follows the spirit of draft-ietf-tsvwg-careful-resume: at most
+ * half of what fitted before, paced over one round trip, given up at the first loss.
+ */
+#include "hooker/rdt/conn.h"
+
+#define BURST_PACKETS 10
+#define BURST_TIME    (2 * RDT_NS_PER_MS)
+
+static uint64_t jump_size(const struct rdt_conn *c, uint64_t now)
+{
+	const struct rdt_path *p = c->path;
+	uint64_t rtt = c->cfg.initial_rtt, half;
+
+	if (!p || !c->cfg.jump || !p->window || !rtt || now - p->updated > RDT_PATH_EXPIRY)
+		return 0;
+	/* A very different RTT means a different path (the draft's 6.1: half to ten times). */
+	if (rtt < p->min_rtt / 2 || rtt > p->min_rtt * 10)
+		return 0;
+	half = p->window / 2;
+	return half > p->jumping ? half - p->jumping : 0;
+}
+
+void rdt_start(struct rdt_conn *c, uint64_t now)
+{
+	uint64_t jump = jump_size(c, now);
+
+	c->started = true;
+	c->tokens_at = now;
+	c->round_pn = c->log.next;
+	if (!c->cc.ops->paced || c->cfg.reliable || jump <= c->cc.cwnd)
+		return;
+	c->jumped = c->unvalidated = true;
+	c->jump = jump;
+	c->cc.cwnd = jump;
+	c->path->jumping += jump;
+	c->path->jumps++;
+	c->pace_until = now + c->srtt;
+	rdt_pace_update(c, now);
+	c->tokens = (int64_t)BURST_PACKETS * c->cc.mss;
+}
+
+static void jump_over(struct rdt_conn *c)
+{
+	if (c->unvalidated && c->path)
+		c->path->jumping -= c->jump < c->path->jumping ? c->jump : c->path->jumping;
+	c->unvalidated = false;
+}
+
+/* All of the first round trip's packets came through: keep what was really used. */
+void rdt_path_validated(struct rdt_conn *c)
+{
+	uint64_t used = c->round_flight > c->prev_flight ? c->round_flight : c->prev_flight;
+	uint64_t first = (uint64_t)c->cfg.initial_packets * c->cc.mss;
+
+	jump_over(c);
+	if (used < first)
+		used = first;
+	if (c->cc.cwnd > 2 * used)
+		c->cc.cwnd = 2 * used;
+}
+
+/* A congestion event; the controller has reacted already. */
+void rdt_path_loss(struct rdt_conn *c, uint64_t now)
+{
+	if (c->path) {
+		c->path->last_loss = now;
+		if (c->cfg.jump && c->path->window > c->cc.cwnd)
+			c->path->window = c->cc.cwnd;
+	}
+	if (!c->unvalidated)
+		return;
+	jump_over(c);
+	c->retreated = true;
+	if (c->path)
+		c->path->retreats++;
+	/* Half of what is known to have come through, and slow start to where it broke. */
+	if (c->delivered / 2 < c->cc.cwnd)
+		c->cc.cwnd = c->delivered / 2;
+	if (c->cc.cwnd < 2 * c->cc.mss)
+		c->cc.cwnd = 2 * c->cc.mss;
+	if (c->cc.ssthresh > c->jump / 2)
+		c->cc.ssthresh = c->jump / 2;
+	if (c->cc.ssthresh < c->cc.cwnd)
+		c->cc.ssthresh = c->cc.cwnd;
+	c->can_undo = false;
+}
+
+/* A round trip is over: learn from it if nothing was lost in it. */
+void rdt_path_round(struct rdt_conn *c, uint64_t now)
+{
+	uint64_t got = c->delivered - c->round_delivered;
+	struct rdt_path *p = c->path;
+
+	c->round_delivered = c->delivered;
+	if (!p || !c->cfg.jump || c->round_loss || c->cfg.reliable || !c->have_rtt)
+		return;
+	if (now - p->updated > RDT_PATH_EXPIRY)
+		p->window = 0;
+	if (got > p->window) {
+		p->window = got;
+		p->min_rtt = c->min_rtt;
+		p->updated = now;
+	} else if (got >= p->window / 2) {
+		p->updated = now;
+	}
+}
+
+void rdt_path_leave(struct rdt_conn *c)
+{
+	jump_over(c);
+	c->path = NULL;
+}
+
+/*
+ * Slow start is clocked by acknowledgements, as TCP's is, except in the round trip of a jump or after
+ * a pause; afterwards datagrams leave at 5/4 of the window per round trip.
+ */
+void rdt_pace_update(struct rdt_conn *c, uint64_t now)
+{
+	bool forced = now < c->pace_until;
+
+	if (!c->cc.ops->paced || c->cfg.reliable || !c->srtt ||
+	    (rdt_cc_slow_start(&c->cc) && !forced)) {
+		c->pace_rate = 0;
+		return;
+	}
+	c->pace_rate = (double)c->cc.cwnd / (double)c->srtt;
+	if (!forced)
+		c->pace_rate *= 1.25;
+}

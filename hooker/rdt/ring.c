@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hooker/rdt/ring.h"
+
+#define RING_MIN 4096
+
+int rdt_ring_reserve(struct rdt_ring *r, uint64_t lo, uint64_t hi_used, uint64_t hi_need)
+{
+	struct rdt_ring n;
+	struct iovec iov[2];
+	uint64_t at = lo;
+	int niov;
+
+	if (hi_need - lo <= r->cap)
+		return 0;
+	n.cap = r->cap ? r->cap * 2 : RING_MIN;
+	while (n.cap < hi_need - lo)
+		n.cap *= 2;
+	n.buf = malloc(n.cap);
+	if (!n.buf)
+		return -ENOMEM;
+	niov = hi_used > lo ? rdt_ring_vec(r, lo, hi_used - lo, iov) : 0;
+	for (int i = 0; i < niov; i++) {
+		rdt_ring_put(&n, at, iov[i].iov_base, iov[i].iov_len);
+		at += iov[i].iov_len;
+	}
+	free(r->buf);
+	*r = n;
+	return 0;
+}
+
+void rdt_ring_free(struct rdt_ring *r)
+{
+	free(r->buf);
+	r->buf = NULL;
+	r->cap = 0;
+}
+
+int rdt_ring_vec(const struct rdt_ring *r, uint64_t off, size_t len, struct iovec iov[2])
+{
+	uint64_t at = off & (r->cap - 1);
+
+	iov[0].iov_base = r->buf + at;
+	if (at + len <= r->cap) {
+		iov[0].iov_len = len;
+		return 1;
+	}
+	iov[0].iov_len = r->cap - at;
+	iov[1].iov_base = r->buf;
+	iov[1].iov_len = len - iov[0].iov_len;
+	return 2;
+}
+
+void rdt_ring_put(struct rdt_ring *r, uint64_t off, const void *src, size_t len)
+{
+	struct iovec iov[2];
+	int n;
+
+	if (!len)
+		return;
+	n = rdt_ring_vec(r, off, len, iov);
+	memcpy(iov[0].iov_base, src, iov[0].iov_len);
+	if (n == 2)
+		memcpy(iov[1].iov_base, (const uint8_t *)src + iov[0].iov_len, iov[1].iov_len);
+}
