@@ -86,10 +86,10 @@ struct hk_flow {
 	__u8 reason;	/* enum hk_reason */
 	__u16 coverage; /* UDP-Lite coverage, 0 = whole datagram */
 	__u16 pad;
-	__u32 flags;	  /* enum hk_flow_flags */
-	__u32 local_isn;  /* host byte order */
-	__u32 remote_isn; /* host byte order */
-	__u32 pad2;
+	__u32 flags;		/* enum hk_flow_flags */
+	__u32 local_isn;	/* host byte order */
+	__u32 remote_isn;	/* host byte order */
+	__u32 ifindex;		/* where its packets arrive, 0 = none yet */
 	__u64 cookie;		/* socket cookie, as in `ss -e` */
 	__u64 since_ns;		/* CLOCK_MONOTONIC at establishment */
 	__u64 tx_bytes;		/* payload the application handed over (relay) or sent (kernel) */
@@ -109,12 +109,26 @@ struct hk_config {
 	__u32 flags;
 };
 
+/*
+ * What Hooker userspace orders for one relayed connection (map hk_orders, keyed by sock_key). A map
+ * of its own, because userspace can only write whole values and the programs write hk_flow.
+ */
+enum hk_order_flags {
+	HK_ORDER_RELEASE = 1 << 0,   /* the stream is complete: let FIN and RST pass */
+	HK_ORDER_SHUT = 1 << 1,	     /* the peer reset: SK_PASS, native TCP has the right answer */
+	HK_ORDER_CONFIRMED = 1 << 2, /* client: the server was heard, stop repeating the option */
+};
+
+struct hk_order {
+	__u32 flags;	 /* enum hk_order_flags */
+	__u32 local_isn; /* which life of the 4-tuple is meant */
+};
+
 /* Pushed in front of every message on its way through the redirection socket (relay). */
-#define HK_MSG_MAGIC 0x484b4d47 /* "HKMG" */
 struct hk_msg_header {
 	struct sock_key key;
-	__u32 length; /* payload bytes that follow */
-	__u32 magic;
+	__u32 length;	 /* payload bytes that follow */
+	__u32 local_isn; /* tells two lives of one 4-tuple apart */
 };
 _Static_assert(sizeof(struct hk_msg_header) == 24, "pushed with bpf_msg_push_data()");
 

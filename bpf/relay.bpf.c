@@ -40,12 +40,14 @@ static __always_inline struct hk_flow *hk_relay_flow(const struct sock_key *key)
 }
 
 /* The connection cannot go on: userspace resets it, so that the application hears of the error. */
-static __always_inline void hk_relay_broken(const struct sock_key *key)
+static __always_inline void hk_relay_broken(const struct sock_key *key, __u32 local_isn)
 {
 	struct hk_event *event = hk_event_reserve(HK_EVENT_BROKEN, key);
 
-	if (event)
-		bpf_ringbuf_submit(event, 0);
+	if (!event)
+		return;
+	event->local_isn = local_isn;
+	bpf_ringbuf_submit(event, 0);
 }
 
 /* sendmsg() of an application: push the header that names the connection, redirect. */
@@ -53,23 +55,25 @@ SEC("sk_msg")
 int hk_redirector(struct sk_msg_md *msg)
 {
 	struct hk_msg_header header = {
-		.key = {
-			.src_ip4 = msg->local_ip4,
-			.dst_ip4 = msg->remote_ip4,
-			.src_port = msg->local_port,
-			.dst_port = bpf_ntohl(msg->remote_port),
-		},
+		.key =
+			{
+				.src_ip4 = msg->local_ip4,
+				.dst_ip4 = msg->remote_ip4,
+				.src_port = msg->local_port,
+				.dst_port = bpf_ntohl(msg->remote_port),
+			},
 		.length = msg->size,
-		.magic = HK_MSG_MAGIC,
 	};
 	struct hk_flow *flow = hk_relay_flow(&header.key);
 	void *data, *end;
 
 	/* After SHUT_WR, or once the peer has reset, TCP itself has the right answer: EPIPE. */
-	if (!flow || flow->flags & HK_FLOW_SHUT) {
+	if (!flow || flow->flags & HK_FLOW_SHUT ||
+	    hk_order_flags(&header.key, flow->local_isn) & HK_ORDER_SHUT) {
 		hk_counter_inc(HK_COUNT_MSG_PASSED);
 		return SK_PASS;
 	}
+	header.local_isn = flow->local_isn;
 	if (bpf_msg_push_data(msg, 0, sizeof(header), 0))
 		goto broken;
 	data = msg->data;
@@ -82,7 +86,7 @@ int hk_redirector(struct sk_msg_md *msg)
 	return bpf_msg_redirect_map(msg, &hk_redir, HK_REDIR_SOCKET, BPF_F_INGRESS);
 broken:
 	hk_counter_inc(HK_COUNT_MSG_PUSH_FAILED);
-	hk_relay_broken(&header.key);
+	hk_relay_broken(&header.key, header.local_isn);
 	return SK_DROP;
 }
 
@@ -92,6 +96,7 @@ int hk_deliver(struct sk_msg_md *msg)
 {
 	void *data = msg->data, *end = msg->data_end;
 	struct hk_msg_header header;
+	struct hk_flow *flow;
 	struct sock_key key;
 
 	if (data + sizeof(header) > end) {
@@ -103,11 +108,11 @@ int hk_deliver(struct sk_msg_md *msg)
 			goto malformed;
 	}
 	__builtin_memcpy(&header, data, sizeof(header));
-	if (header.magic != HK_MSG_MAGIC)
-		goto malformed;
 	key = header.key;
+	flow = hk_relay_flow(&key);
 	/* Choose the target while the header is still there: on a miss it must bounce whole. */
-	if (bpf_msg_redirect_hash(msg, &hk_apps, &key, BPF_F_INGRESS) != SK_PASS) {
+	if (!flow || flow->local_isn != header.local_isn ||
+	    bpf_msg_redirect_hash(msg, &hk_apps, &key, BPF_F_INGRESS) != SK_PASS) {
 		hk_counter_inc(HK_COUNT_MSG_BOUNCED);
 		return bpf_msg_redirect_map(msg, &hk_redir, HK_REDIR_BOUNCE, BPF_F_INGRESS);
 	}
@@ -141,7 +146,7 @@ static __always_inline int hk_hold(struct xdp_md *ctx, const struct sock_key *ke
 {
 	struct hk_event *event;
 
-	if (flow->flags & HK_FLOW_RELEASE)
+	if (hk_order_flags(key, flow->local_isn) & HK_ORDER_RELEASE)
 		return XDP_PASS;
 	hk_counter_inc(HK_COUNT_XDP_HELD);
 	event = hk_event_reserve(HK_EVENT_HELD, key);
@@ -155,6 +160,16 @@ static __always_inline int hk_hold(struct xdp_md *ctx, const struct sock_key *ke
 	hk_frame_copy(event, (void *)(long)ctx->data, (void *)(long)ctx->data_end);
 	bpf_ringbuf_submit(event, 0);
 	return XDP_DROP;
+}
+
+/*
+ * The acknowledgement of our own FIN, while the peer still sends: it would wake a reader blocked in
+ * recv(), and tcp_bpf_recvmsg() answers every wake-up without data with EAGAIN. Redirected payload
+ * does not move sequence numbers, so our FIN is the first byte after the handshake.
+ */
+static __always_inline int hk_acks_fin(const struct hk_flow *flow, const struct tcphdr *tcp)
+{
+	return flow->flags & HK_FLOW_SHUT && bpf_ntohl(tcp->ack_seq) == flow->local_isn + 2;
 }
 
 /* TCP of redirected connections: handshake and acknowledgements pass, FIN and RST are held. */
@@ -178,14 +193,15 @@ int hk_relay_rx(struct xdp_md *ctx)
 	flow = hk_relay_flow(&key);
 	if (!flow || tcp->syn)
 		return XDP_PASS;
+	flow->ifindex = ctx->ingress_ifindex;
 	headers = sizeof(*ip) + tcp->doff * 4;
 	/* Payload in TCP: the peer does not redirect. Old and new bytes must never mix. */
 	if (bpf_ntohs(ip->tot_len) > headers) {
 		hk_counter_inc(HK_COUNT_XDP_TCP_DATA);
-		hk_relay_broken(&key);
+		hk_relay_broken(&key, flow->local_isn);
 		return XDP_DROP;
 	}
-	if (tcp->fin || tcp->rst)
+	if (tcp->fin || tcp->rst || hk_acks_fin(flow, tcp))
 		return hk_hold(ctx, &key, flow, sizeof(*eth) + headers);
 	return XDP_PASS;
 }

@@ -13,6 +13,7 @@
 #include <linux/bpf.h>
 #include <linux/errno.h>
 #include <linux/in.h>
+#include <linux/tcp.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 #include "bpf/abi.h"
@@ -235,6 +236,17 @@ static __always_inline void hk_established_passive(struct bpf_sock_ops *ctx)
 	hk_redirect_relay(ctx, &key, &opt, 0);
 }
 
+/* TCP Fast Open: what the SYN carries reached the peer before anything was negotiated. */
+static __always_inline int hk_syn_has_data(struct bpf_sock_ops *ctx)
+{
+	void *data = ctx->skb_data, *end = ctx->skb_data_end;
+	struct tcphdr *tcp = data;
+
+	if (ctx->op == BPF_SOCK_OPS_HDR_OPT_LEN_CB) /* no header yet */
+		return ctx->skb_len > 0;
+	return data + sizeof(*tcp) > end || ctx->skb_len > tcp->doff * 4;
+}
+
 /* May the option go into the packet being built? */
 static __always_inline int hk_option_wanted(struct bpf_sock_ops *ctx, struct hk_option *opt,
 					    struct sock_key *key)
@@ -246,8 +258,7 @@ static __always_inline int hk_option_wanted(struct bpf_sock_ops *ctx, struct hk_
 
 	hk_sockops_key(ctx, key);
 	if (tcp_flags & TCP_FLAG_SYN && !(tcp_flags & TCP_FLAG_ACK)) {
-		if (hk_decide(key, hk_is_ip4(ctx)) || !config ||
-		    ctx->skb_len > 0) /* data: TCP Fast Open */
+		if (hk_decide(key, hk_is_ip4(ctx)) || !config || hk_syn_has_data(ctx))
 			return 0;
 		hk_option_fill(opt, config->datapath, config->transport, config->coverage);
 		return 1;
@@ -268,7 +279,7 @@ static __always_inline int hk_option_wanted(struct bpf_sock_ops *ctx, struct hk_
 	hk_flow_key_sock(&fkey, key);
 	flow = bpf_map_lookup_elem(&hk_flows, &fkey);
 	if (!flow || flow->state == HK_FLOW_TCP || !(flow->flags & HK_FLOW_CLIENT) ||
-	    flow->flags & HK_FLOW_CONFIRMED)
+	    hk_order_flags(key, flow->local_isn) & HK_ORDER_CONFIRMED)
 		return 0;
 	hk_option_fill(opt, flow->datapath, flow->transport, flow->coverage);
 	return 1;
@@ -309,6 +320,17 @@ static __always_inline void hk_option_write(struct bpf_sock_ops *ctx)
 	}
 }
 
+/*
+ * The peer's Hooker holds our FIN until it has all our data, ours holds its acknowledgement until we
+ * have all of the peer's: TCP must not give up meanwhile. Userspace notices a dead peer by itself.
+ */
+static __always_inline void hk_fin_patience(struct bpf_sock_ops *ctx)
+{
+	int day_ms = 24 * 3600 * 1000;
+
+	bpf_setsockopt(ctx, IPPROTO_TCP, TCP_USER_TIMEOUT, &day_ms, sizeof(day_ms));
+}
+
 static __always_inline void hk_state_changed(struct bpf_sock_ops *ctx)
 {
 	__u32 new_state = ctx->args[1];
@@ -334,6 +356,7 @@ static __always_inline void hk_state_changed(struct bpf_sock_ops *ctx)
 	    new_state == BPF_TCP_CLOSE) {
 		flow->flags |= HK_FLOW_SHUT;
 		flow->state = HK_FLOW_CLOSING;
+		hk_fin_patience(ctx);
 	}
 	event = hk_event_reserve(HK_EVENT_STATE, &key);
 	if (!event)

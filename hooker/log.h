@@ -11,8 +11,8 @@ void hk_log_setup(enum hk_log_level level);
 void hk_log(enum hk_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define hk_error(...) hk_log(HK_LOG_ERROR, __VA_ARGS__)
-#define hk_warn(...) hk_log(HK_LOG_WARN, __VA_ARGS__)
-#define hk_info(...) hk_log(HK_LOG_INFO, __VA_ARGS__)
+#define hk_warn(...)  hk_log(HK_LOG_WARN, __VA_ARGS__)
+#define hk_info(...)  hk_log(HK_LOG_INFO, __VA_ARGS__)
 #define hk_debug(...) hk_log(HK_LOG_DEBUG, __VA_ARGS__)
 
 #endif

@@ -22,6 +22,22 @@ struct {
 	__uint(max_entries, 1 << 20);
 } hk_events SEC(".maps");
 
+/* sock_key -> what userspace orders for that connection. Written by userspace only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct sock_key);
+	__type(value, struct hk_order);
+} hk_orders SEC(".maps");
+
+static __always_inline __u32 hk_order_flags(const struct sock_key *key, __u32 local_isn)
+{
+	struct hk_order *order = bpf_map_lookup_elem(&hk_orders, key);
+
+	return order && order->local_isn == local_isn ? order->flags : 0;
+}
+
 static __always_inline struct hk_event *hk_event_reserve(__u32 type, const struct sock_key *key)
 {
 	struct hk_event *event = bpf_ringbuf_reserve(&hk_events, sizeof(*event), 0);

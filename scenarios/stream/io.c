@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Bytes, sockets and the clock: what both sides of `stream` share. */
 #include <errno.h>
+#include <poll.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -109,16 +110,30 @@ int st_write_all(int fd, const void *data, size_t len, int msg_flags)
 	return 0;
 }
 
+/* What SO_RCVTIMEO says, for poll(). */
+static int patience_ms(int fd)
+{
+	struct timeval tv = { 0 };
+	socklen_t len = sizeof(tv);
+
+	getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, &len);
+	return tv.tv_sec || tv.tv_usec ? tv.tv_sec * 1000 + tv.tv_usec / 1000 : -1;
+}
+
 ssize_t st_read(int fd, void *data, size_t len)
 {
-	ssize_t n;
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
 
-	do {
-		n = recv(fd, data, len, 0);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return errno == EAGAIN ? -ETIMEDOUT : -errno;
-	return n;
+	for (;;) {
+		ssize_t n = recv(fd, data, len, MSG_DONTWAIT);
+
+		if (n >= 0)
+			return n;
+		if (errno != EAGAIN && errno != EINTR)
+			return -errno;
+		if (errno == EAGAIN && !poll(&wait, 1, patience_ms(fd)))
+			return -ETIMEDOUT;
+	}
 }
 
 int st_read_line(int fd, char *line, size_t room)

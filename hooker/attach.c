@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "hooker/attach.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/relay.skel.h"
+#include "bpf/sockops.skel.h"
+#include "hooker/cgroup.h"
+#include "hooker/log.h"
+
+static int load_sockops(struct hk_attach *attach)
+{
+	int err;
+
+	attach->sockops = sockops_bpf__open_and_load();
+	if (attach->sockops)
+		return 0;
+	err = -errno;
+	hk_error("can't load the sock_ops program: %s", strerror(-err));
+	if (err == -EPERM)
+		hk_error("hint: Hooker needs root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)");
+	return err;
+}
+
+static int load_relay(struct hk_attach *attach)
+{
+	struct sockops_bpf *so = attach->sockops;
+	struct relay_bpf *relay = relay_bpf__open();
+	int err;
+
+	if (!relay)
+		return -errno;
+	attach->relay = relay;
+	err = bpf_map__reuse_fd(relay->maps.hk_count, bpf_map__fd(so->maps.hk_count));
+	err = err ?: bpf_map__reuse_fd(relay->maps.hk_flows, bpf_map__fd(so->maps.hk_flows));
+	err = err ?: bpf_map__reuse_fd(relay->maps.hk_config, bpf_map__fd(so->maps.hk_config));
+	err = err ?: bpf_map__reuse_fd(relay->maps.hk_apps, bpf_map__fd(so->maps.hk_apps));
+	err = err ?: bpf_map__reuse_fd(relay->maps.hk_events, bpf_map__fd(so->maps.hk_events));
+	err = err ?: bpf_map__reuse_fd(relay->maps.hk_orders, bpf_map__fd(so->maps.hk_orders));
+	err = err ?: relay_bpf__load(relay);
+	/* An sk_msg program is attached to a map and runs for the sockets in it: msg_redirector for
+	 * applications, delivery for the redirection socket. It goes when the map goes. */
+	if (!err && bpf_prog_attach(bpf_program__fd(relay->progs.hk_redirector),
+				    bpf_map__fd(so->maps.hk_apps), BPF_SK_MSG_VERDICT, 0))
+		err = -errno;
+	if (!err && bpf_prog_attach(bpf_program__fd(relay->progs.hk_deliver),
+				    bpf_map__fd(relay->maps.hk_redir), BPF_SK_MSG_VERDICT, 0))
+		err = -errno;
+	if (err)
+		hk_error("can't load the relay's programs: %s", strerror(-err));
+	return err;
+}
+
+static int open_interface(struct hk_attach *attach, int i)
+{
+	const char *name = attach->options->interfaces[i];
+	int err;
+
+	attach->ifindex[i] = if_nametoindex(name);
+	if (!attach->ifindex[i]) {
+		hk_error("no interface '%s' here: see `ip link`", name);
+		return -ENODEV;
+	}
+	err = hk_dispatch_open(&attach->dispatch[i], attach->ifindex[i], attach->options->xdp_mode,
+			       bpf_map__fd(attach->sockops->maps.hk_count));
+	if (err == -EBUSY)
+		hk_error("interface '%s' already has an XDP program: see `ip link show %s`", name,
+			 name);
+	else if (err)
+		hk_error("can't attach XDP to interface '%s': %s", name, strerror(-err));
+	if (err || !attach->relay)
+		return err;
+	return hk_dispatch_set(attach->dispatch[i], HK_RX_SECOND(IPPROTO_TCP),
+			       bpf_program__fd(attach->relay->progs.hk_relay_rx));
+}
+
+int hk_attach_open(struct hk_attach *attach, const struct hk_options *options)
+{
+	int err, i;
+
+	memset(attach, 0, sizeof(*attach));
+	attach->options = options;
+	attach->sockops_link = -1;
+	err = load_sockops(attach);
+	if (!err && options->datapath == HK_DATAPATH_RELAY)
+		err = load_relay(attach);
+	for (i = 0; !err && i < options->interface_count; i++)
+		err = open_interface(attach, i);
+	err = err   ?:
+		      hk_attach_configure(attach, options->datapath, options->transport,
+					  options->coverage);
+	if (err)
+		hk_attach_close(attach);
+	return err;
+}
+
+int hk_attach_start(struct hk_attach *attach)
+{
+	int cgroup_fd, err = 0;
+
+	cgroup_fd = hk_cgroup_open(attach->options->cgroup);
+	if (cgroup_fd < 0)
+		return cgroup_fd;
+	attach->sockops_link = bpf_link_create(bpf_program__fd(attach->sockops->progs.hk_sockops),
+					       cgroup_fd, BPF_CGROUP_SOCK_OPS, NULL);
+	if (attach->sockops_link < 0) {
+		err = -errno;
+		hk_error("can't attach sock_ops to cgroup '%s': %s",
+			 attach->options->cgroup ?: "(root)", strerror(-err));
+	}
+	close(cgroup_fd);
+	return err;
+}
+
+int hk_attach_configure(struct hk_attach *attach, enum hk_datapath datapath,
+			enum hk_transport transport, uint16_t coverage)
+{
+	struct hk_config config = {
+		.datapath = datapath,
+		.transport = transport,
+		.coverage = coverage,
+	};
+	__u32 zero = 0;
+
+	if (bpf_map_update_elem(bpf_map__fd(attach->sockops->maps.hk_config), &zero, &config,
+				BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+void hk_attach_stop(struct hk_attach *attach)
+{
+	if (attach->sockops_link >= 0)
+		close(attach->sockops_link);
+	attach->sockops_link = -1;
+}
+
+void hk_attach_close(struct hk_attach *attach)
+{
+	int i;
+
+	hk_attach_stop(attach);
+	for (i = 0; i < HK_INTERFACES_MAX; i++)
+		hk_dispatch_close(attach->dispatch[i]);
+	relay_bpf__destroy(attach->relay);
+	sockops_bpf__destroy(attach->sockops);
+	memset(attach, 0, sizeof(*attach));
+	attach->sockops_link = -1;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Everything Hooker has in the kernel: opened, loaded, attached and taken away as one. */
+#ifndef HOOKER_ATTACH_H
+#define HOOKER_ATTACH_H
+
+#include <stdint.h>
+
+#include "bpf/abi.h"
+#include "hooker/dispatch.h"
+
+struct sockops_bpf;
+struct relay_bpf;
+
+#define HK_INTERFACES_MAX 16
+
+struct hk_options {
+	const char *cgroup; /* path of a cgroup v2; NULL = the root of the hierarchy */
+	const char *interfaces[HK_INTERFACES_MAX];
+	int interface_count;
+	enum hk_xdp_mode xdp_mode;
+	enum hk_datapath datapath;
+	enum hk_transport transport;
+	uint16_t coverage; /* UDP-Lite coverage in bytes, 0 = whole datagram */
+};
+
+struct hk_attach {
+	const struct hk_options *options;
+	struct sockops_bpf *sockops;
+	struct relay_bpf *relay; /* NULL unless datapath is relay */
+	struct hk_dispatch *dispatch[HK_INTERFACES_MAX];
+	int ifindex[HK_INTERFACES_MAX];
+	int sockops_link; /* file descriptor of the cgroup's bpf_link, -1 = none */
+};
+
+/**
+ * Loads and attaches: receive steps first, sock_ops last, so that no connection is negotiated before
+ * it can be served. Everything is held by bpf_links and unpinned maps and vanishes with its owner.
+ * Errors are reported by hk_error(). Returns 0 or -errno; on error nothing stays attached.
+ */
+int hk_attach_open(struct hk_attach *attach, const struct hk_options *options);
+
+/**
+ * Starts negotiating: attaches sock_ops to the cgroup. Call it when userspace is ready to serve.
+ * Returns 0 or -errno.
+ */
+int hk_attach_start(struct hk_attach *attach);
+
+/* Ends negotiation, keeps what live connections need. */
+void hk_attach_stop(struct hk_attach *attach);
+
+/* Detaches and frees all. Fine after a failed hk_attach_open(). */
+void hk_attach_close(struct hk_attach *attach);
+
+/* Writes hk_config: what new connections ask for. Returns 0 or -errno. */
+int hk_attach_configure(struct hk_attach *attach, enum hk_datapath datapath,
+			enum hk_transport transport, uint16_t coverage);
+
+#endif

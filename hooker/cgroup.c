@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "hooker/cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <mntent.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+#include <linux/magic.h>
+
+#include "hooker/log.h"
+
+/* Hybrid set-ups mount v2 beside v1, so the place must be looked up, never assumed. */
+static bool find_root(char *path, size_t size)
+{
+	FILE *mounts = setmntent("/proc/self/mounts", "r");
+	struct mntent *mount;
+	bool found = false;
+
+	if (!mounts)
+		return false;
+	while (!found && (mount = getmntent(mounts))) {
+		if (strcmp(mount->mnt_type, "cgroup2"))
+			continue;
+		snprintf(path, size, "%s", mount->mnt_dir);
+		found = true;
+	}
+	endmntent(mounts);
+	return found;
+}
+
+int hk_cgroup_open(const char *path)
+{
+	struct statfs fs;
+	char root[4096];
+	int fd, err;
+
+	if (!path) {
+		if (!find_root(root, sizeof(root))) {
+			hk_error("no cgroup v2 is mounted; mount one: mount -t cgroup2 none /mnt");
+			return -EOPNOTSUPP;
+		}
+		path = root;
+	}
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		err = -errno;
+		hk_error("can't open cgroup '%s': %s", path, strerror(-err));
+		return err;
+	}
+	if (fstatfs(fd, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC) {
+		hk_error("'%s' is not a cgroup v2 directory; sock_ops needs one", path);
+		close(fd);
+		return -EOPNOTSUPP;
+	}
+	return fd;
+}

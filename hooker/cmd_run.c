@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "hooker/command.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hooker/daemon.h"
+#include "hooker/log.h"
+
+enum { OPT_XDP = 256, OPT_COVERAGE };
+
+struct run_arguments {
+	struct hk_options options;
+	enum hk_log_level log_level;
+};
+
+static const struct argp_option run_options[] = {
+	{ "interface", 'i', "NAME", 0,
+	  "Network interface to receive on, repeatable (default: every one that is up, but lo)",
+	  0 },
+	{ "datapath", 'd', "relay|kernel|none", 0,
+	  "How payload travels inside this host (default: relay; none: attached, nothing redirected)",
+	  0 },
+	{ "transport", 't', "udp|udplite", 0, "What new connections use on the wire (default: udp)",
+	  0 },
+	{ "coverage", OPT_COVERAGE, "BYTES", 0,
+	  "UDP-Lite checksum coverage, 0 or 8-65535 (default: 0, the whole datagram)", 0 },
+	{ "cgroup", 'c', "PATH", 0,
+	  "cgroup v2 whose processes are redirected (default: the root, every process)", 0 },
+	{ "xdp-mode", OPT_XDP, "auto|native|generic", 0, "How to attach XDP (default: auto)", 0 },
+	{ "verbose", 'v', NULL, 0, "Say more", 0 },
+	{ "quiet", 'q', NULL, 0, "Only errors", 0 },
+	{ 0 },
+};
+
+static int choose(const char *arg, const char *const *words, const int *values, int count)
+{
+	int i;
+
+	for (i = 0; i < count; i++)
+		if (!strcmp(arg, words[i]))
+			return values[i];
+	return -1;
+}
+
+static int parse_datapath(const char *arg)
+{
+	static const char *const words[] = { "none", "relay", "kernel" };
+	static const int values[] = { HK_DATAPATH_NONE, HK_DATAPATH_RELAY, HK_DATAPATH_KERNEL };
+
+	return choose(arg, words, values, 3);
+}
+
+static int parse_transport(const char *arg)
+{
+	static const char *const words[] = { "udp", "udplite" };
+	static const int values[] = { HK_TRANSPORT_UDP, HK_TRANSPORT_UDPLITE };
+
+	return choose(arg, words, values, 2);
+}
+
+static int parse_xdp_mode(const char *arg)
+{
+	static const char *const words[] = { "auto", "native", "generic" };
+	static const int values[] = { HK_XDP_AUTO, HK_XDP_NATIVE, HK_XDP_GENERIC };
+
+	return choose(arg, words, values, 3);
+}
+
+/* RFC 3828: 0 covers everything, 1 to 7 would not even cover the header. */
+static int parse_coverage(const char *arg)
+{
+	char *end;
+	long value = strtol(arg, &end, 10);
+
+	if (!*arg || *end || value < 0 || value > 65535 || (value > 0 && value < 8))
+		return -1;
+	return value;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct run_arguments *args = state->input;
+	struct hk_options *options = &args->options;
+	int value = 0;
+
+	switch (key) {
+	case 'i':
+		if (options->interface_count == HK_INTERFACES_MAX)
+			argp_error(state, "more than %d interfaces", HK_INTERFACES_MAX);
+		options->interfaces[options->interface_count++] = arg;
+		break;
+	case 'd': options->datapath = value = parse_datapath(arg); break;
+	case 't': options->transport = value = parse_transport(arg); break;
+	case OPT_XDP: options->xdp_mode = value = parse_xdp_mode(arg); break;
+	case OPT_COVERAGE: options->coverage = value = parse_coverage(arg); break;
+	case 'c': options->cgroup = arg; break;
+	case 'v': args->log_level = HK_LOG_DEBUG; break;
+	case 'q': args->log_level = HK_LOG_ERROR; break;
+	default: return ARGP_ERR_UNKNOWN;
+	}
+	if (value < 0)
+		argp_error(state, "'%s' is not a value of this option; see --help", arg);
+	return 0;
+}
+
+/* Every interface but loopback; their names stay allocated for the life of the process. */
+static int default_interfaces(struct hk_options *options)
+{
+	struct if_nameindex *list = if_nameindex(), *each;
+
+	for (each = list; each && each->if_index; each++)
+		if (strcmp(each->if_name, "lo") && options->interface_count < HK_INTERFACES_MAX)
+			options->interfaces[options->interface_count++] = each->if_name;
+	if (options->interface_count)
+		return 0;
+	hk_error("no network interface here besides lo; name one with --interface");
+	return -ENODEV;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	static const struct argp argp = {
+		run_options,
+		parse,
+		NULL,
+		"Redirects the TCP connections of this host to another transport, as long as it runs."
+		"\vPrints `ready` when attached. SIGINT or SIGTERM detaches. Example:\n"
+		"  hooker run --interface eth0 --transport udp",
+		NULL,
+		NULL,
+		NULL,
+	};
+	struct run_arguments args = {
+		.options =
+			{
+				.datapath = HK_DATAPATH_RELAY,
+				.transport = HK_TRANSPORT_UDP,
+			},
+		.log_level = HK_LOG_INFO,
+	};
+	int err;
+
+	argp_err_exit_status = HK_EXIT_USAGE;
+	argv[0] = "hooker run";
+	argp_parse(&argp, argc, argv, 0, NULL, &args);
+	hk_log_setup(args.log_level);
+	if (!args.options.interface_count) {
+		err = default_interfaces(&args.options);
+		if (err)
+			return hk_exit_code(err);
+	}
+	if (args.options.datapath == HK_DATAPATH_KERNEL) {
+		hk_error("this build has no kernel datapath");
+		return HK_EXIT_UNSUPPORTED;
+	}
+	if (args.options.transport == HK_TRANSPORT_UDPLITE) {
+		hk_error("this build has no UDP-Lite");
+		return HK_EXIT_UNSUPPORTED;
+	}
+	return hk_exit_code(hk_daemon_run(&args.options));
+}

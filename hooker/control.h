@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * How the CLI talks to the daemon: JSON objects, one a line, over the abstract unix socket
+ * "hooker". Abstract names are per network namespace, so each host of a testbed has its own.
+ */
+#ifndef HOOKER_CONTROL_H
+#define HOOKER_CONTROL_H
+
+#include <jansson.h>
+
+struct event_base;
+struct hk_control;
+
+/* Answers request->"command"; returns a new reply object, {"error": …} for what it does not know. */
+typedef json_t *(*hk_control_handler)(void *arg, const char *command, const json_t *request);
+
+/* Serves callers of the daemon's own user and root. Returns 0 or -errno (-EADDRINUSE: another daemon). */
+int hk_control_open(struct hk_control **out, struct event_base *base, hk_control_handler handler,
+		    void *arg);
+void hk_control_close(struct hk_control *control);
+
+/*
+ * Asks the daemon of this network namespace; steals @request. *reply is a new object without
+ * "error". Returns 0 or -errno after saying what is wrong (-ECONNREFUSED: no daemon runs here).
+ */
+int hk_control_call(json_t *request, json_t **reply);
+
+#endif

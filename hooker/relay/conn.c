@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The life of one redirected connection. Callbacks only change its state and touch it; everything
+ * that follows from the change is done once, in conn_settle(), and only there may it be destroyed.
+ */
+#include "hooker/relay/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <netinet/tcp.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/relay.skel.h"
+#include "hooker/log.h"
+
+#define NS_PER_S       1000000000ull
+#define RETRY_NS       1000000ull     /* delivery refused for want of memory: try again */
+#define MISSING_NS     (1 * NS_PER_S) /* bytes the application sent must have come by then */
+#define HOLD_NS	       (1 * NS_PER_S) /* a held FIN or RST without progress: ask, or let RST through */
+#define SILENCE_NS     (8 * NS_PER_S) /* the peer has not answered for so long: it is gone */
+#define LINGER_NS      (60 * NS_PER_S) /* longest wait for the kernel's CLOSE after the stream's end */
+#define FAIL_LINGER_NS (5 * NS_PER_S)
+
+static void on_timer(evutil_socket_t fd, short what, void *arg);
+
+struct conn *conn_find(struct hk_relay *relay, const struct sock_key *key, uint32_t local_isn)
+{
+	struct conn_id id = { .key = *key, .local_isn = local_isn };
+	struct conn *conn;
+
+	HASH_FIND(hh, relay->conns, &id, sizeof(id), conn);
+	return conn;
+}
+
+static struct rdt_path *path_get(struct hk_relay *relay, uint32_t remote_ip4)
+{
+	struct path *path;
+
+	HASH_FIND(hh, relay->paths, &remote_ip4, sizeof(remote_ip4), path);
+	if (path)
+		return &path->rdt;
+	path = calloc(1, sizeof(*path));
+	if (!path)
+		return NULL; /* a connection without memory of its path works, too */
+	path->remote_ip4 = remote_ip4;
+	HASH_ADD(hh, relay->paths, remote_ip4, sizeof(path->remote_ip4), path);
+	return &path->rdt;
+}
+
+void conn_touch(struct conn *conn)
+{
+	if (conn->dirty)
+		return;
+	conn->dirty = true;
+	conn->next_dirty = conn->relay->dirty;
+	conn->relay->dirty = conn;
+}
+
+int conn_open(struct hk_relay *relay, const struct hk_event *event)
+{
+	struct conn *conn = calloc(1, sizeof(*conn));
+	struct rdt_identity id = {
+		.key = event->key,
+		.local_isn = event->local_isn,
+		.remote_isn = event->remote_isn,
+	};
+	struct rdt_config config;
+
+	if (!conn)
+		return -ENOMEM;
+	conn->id.key = event->key;
+	conn->id.local_isn = event->local_isn;
+	conn->remote_isn = event->remote_isn;
+	conn->relay = relay;
+	conn->is_client = event->is_client;
+	conn->armed = conn->deadline = RDT_NEVER;
+	conn->opened = relay_now();
+	rdt_config_default(&config);
+	config.max_datagram = relay->options.max_datagram;
+	conn->rdt =
+		rdt_conn_create(&config, &id, path_get(relay, event->key.dst_ip4), conn->opened);
+	conn->backlog = evbuffer_new();
+	conn->timer = evtimer_new(relay->base, on_timer, conn);
+	HASH_ADD(hh, relay->conns, id, sizeof(conn->id), conn);
+	if (!conn->rdt || !conn->backlog || !conn->timer) {
+		relay->stats.refused++;
+		conn_destroy(conn);
+		return -ENOMEM;
+	}
+	relay->stats.connections++;
+	return 0;
+}
+
+/* What the BPF programs know of the connection goes, unless a new life has taken its place. */
+static void forget_in_kernel(struct conn *conn)
+{
+	struct relay_bpf *skel = conn->relay->attach->relay;
+	struct hk_flow_key key = {
+		.local_ip = { 0, 0, htonl(0xffff), conn->id.key.src_ip4 },
+		.remote_ip = { 0, 0, htonl(0xffff), conn->id.key.dst_ip4 },
+		.local_port = conn->id.key.src_port,
+		.remote_port = conn->id.key.dst_port,
+	};
+	struct hk_order order;
+	struct hk_flow flow;
+
+	if (!bpf_map_lookup_elem(bpf_map__fd(skel->maps.hk_flows), &key, &flow) &&
+	    flow.local_isn == conn->id.local_isn)
+		bpf_map_delete_elem(bpf_map__fd(skel->maps.hk_flows), &key);
+	if (conn->order &&
+	    !bpf_map_lookup_elem(bpf_map__fd(skel->maps.hk_orders), &conn->id.key, &order) &&
+	    order.local_isn == conn->id.local_isn)
+		bpf_map_delete_elem(bpf_map__fd(skel->maps.hk_orders), &conn->id.key);
+}
+
+void conn_destroy(struct conn *conn)
+{
+	forget_in_kernel(conn);
+	HASH_DEL(conn->relay->conns, conn);
+	if (conn->timer)
+		event_free(conn->timer);
+	if (conn->backlog)
+		evbuffer_free(conn->backlog);
+	rdt_conn_destroy(conn->rdt);
+	free(conn);
+}
+
+static void give_order(struct conn *conn, uint32_t flags)
+{
+	struct hk_order order = {
+		.flags = conn->order | flags,
+		.local_isn = conn->id.local_isn,
+	};
+
+	if (order.flags == conn->order)
+		return;
+	conn->order = order.flags;
+	if (bpf_map_update_elem(bpf_map__fd(conn->relay->attach->relay->maps.hk_orders),
+				&conn->id.key, &order, BPF_ANY))
+		hk_warn("can't write an order for port %u: %s", conn->id.key.src_port,
+			strerror(errno));
+}
+
+/* The local application learns at once, as it would from TCP: ECONNRESET. */
+static void reset_local(struct conn *conn)
+{
+	int err;
+
+	give_order(conn, HK_ORDER_SHUT | HK_ORDER_RELEASE);
+	if (conn->socket_closed)
+		return;
+	err = inject_reset(conn);
+	if (err)
+		hk_warn("can't reset the connection on port %u: %s", conn->id.key.src_port,
+			strerror(-err));
+}
+
+void conn_fail(struct conn *conn, uint8_t code, enum hk_reason reason)
+{
+	if (conn->failed)
+		return;
+	hk_debug("connection %u -> %u fails: code %u, %s", conn->id.key.src_port,
+		 conn->id.key.dst_port, code, reason ? "internal" : "reset");
+	conn->failed = true;
+	conn->relay->stats.failed++;
+	conn->deadline = relay_now() + FAIL_LINGER_NS;
+	rdt_abort(conn->rdt, code);
+	reset_local(conn);
+	evbuffer_drain(conn->backlog, evbuffer_get_length(conn->backlog));
+	conn_touch(conn);
+}
+
+int conn_take(struct conn *conn, const void *bytes, size_t len)
+{
+	ssize_t taken = 0;
+
+	conn->from_app += len;
+	conn_touch(conn);
+	if (conn->failed)
+		return -EPIPE;
+	if (!evbuffer_get_length(conn->backlog))
+		taken = rdt_write(conn->rdt, bytes, len);
+	if (taken >= 0 && (size_t)taken < len &&
+	    evbuffer_add(conn->backlog, (const char *)bytes + taken, len - taken))
+		taken = -ENOMEM;
+	if (taken < 0) {
+		conn_fail(conn, taken == -ENOMEM ? HK_CODE_MEMORY : HK_CODE_RST, HK_REASON_ABORTED);
+		return taken;
+	}
+	return 0;
+}
+
+void conn_state_changed(struct conn *conn, const struct hk_event *event)
+{
+	bool ends = event->new_state == TCP_FIN_WAIT1 || event->new_state == TCP_LAST_ACK ||
+		    event->new_state == TCP_CLOSE;
+
+	if (event->new_state == TCP_CLOSE)
+		conn->socket_closed = true;
+	if (ends && !conn->ended) {
+		conn->ended = relay_now();
+		conn->app_total = event->tx_bytes;
+		/* Straight from ESTABLISHED or CLOSE_WAIT to CLOSE: a RST was sent or received. */
+		conn->end_code = event->new_state == TCP_CLOSE ? HK_CODE_RST : HK_CODE_OK;
+		if (conn->from_app < conn->app_total)
+			conn->deadline = conn->ended + MISSING_NS;
+	}
+	conn_touch(conn);
+}
+
+/* Flags are byte 13 of the TCP header, which follows 14 + 20 bytes. */
+static uint8_t held_flags(const struct held_frame *held)
+{
+	return held->len ? held->bytes[14 + 20 + 13] : 0;
+}
+
+void conn_hold(struct conn *conn, const struct hk_event *event)
+{
+	struct held_frame held = {
+		.ifindex = event->ifindex,
+		.len = event->frame_len <= HK_HELD_MAX ? event->frame_len : 0,
+	};
+
+	memcpy(held.bytes, event->frame, held.len);
+	/* A bare acknowledgement of our FIN must not replace the peer's own FIN or RST. */
+	if (!(held_flags(&held) & (TH_FIN | TH_RST)) && conn->held.len)
+		return;
+	conn->held = held;
+	if (conn->deadline == RDT_NEVER)
+		conn->deadline = relay_now() + HOLD_NS;
+	conn_touch(conn);
+}
+
+int conn_input(struct conn *conn, uint64_t now, const struct rdt_frame *frame, struct iovec *direct)
+{
+	int events = rdt_input(conn->rdt, now, frame, direct);
+
+	if (events < 0)
+		return 0;
+	conn_touch(conn);
+	if (conn->is_client && !(conn->order & HK_ORDER_CONFIRMED))
+		give_order(conn, HK_ORDER_CONFIRMED);
+	if (events & RDT_EV_RESET && !conn->failed) {
+		conn->failed = true;
+		conn->deadline = now + FAIL_LINGER_NS;
+		reset_local(conn);
+	}
+	return events;
+}
+
+static void push_backlog(struct conn *conn)
+{
+	struct iovec iov[2];
+	int i, n;
+
+	while (evbuffer_get_length(conn->backlog)) {
+		size_t filled = 0;
+
+		n = rdt_reserve(conn->rdt, evbuffer_get_length(conn->backlog), iov);
+		if (n <= 0)
+			return;
+		for (i = 0; i < n; i++) {
+			int got = evbuffer_remove(conn->backlog, iov[i].iov_base, iov[i].iov_len);
+
+			filled += got > 0 ? got : 0;
+		}
+		rdt_commit(conn->rdt, filled);
+		if (!filled)
+			return;
+	}
+}
+
+static void finish_when_drained(struct conn *conn)
+{
+	if (!conn->ended || conn->finished || conn->from_app < conn->app_total ||
+	    evbuffer_get_length(conn->backlog))
+		return;
+	rdt_finish(conn->rdt, conn->end_code);
+	conn->finished = true;
+	conn->deadline = RDT_NEVER;
+}
+
+/* Bytes that had to wait in rdt: out of order, or refused by the application's socket. */
+static void deliver_buffered(struct conn *conn, uint64_t now)
+{
+	struct iovec iov[2];
+	ssize_t done;
+	int n;
+
+	conn->blocked = false;
+	while ((n = rdt_read_vec(conn->rdt, iov)) > 0) {
+		done = redirect_deliver(conn->relay->redirect, conn, iov, n);
+		if (done < 0) {
+			conn_fail(conn, HK_CODE_RST, HK_REASON_NONE);
+			return;
+		}
+		if (!done) {
+			conn->blocked = true;
+			return;
+		}
+		conn->to_app += done;
+		rdt_consume(conn->rdt, now, done);
+	}
+}
+
+/* The whole stream is with the application: what ends it may pass now. */
+static void release_when_delivered(struct conn *conn)
+{
+	bool first = !(conn->order & HK_ORDER_RELEASE);
+	int err = 0;
+
+	if (!rdt_delivered_all(conn->rdt) || (!first && !conn->held.len))
+		return;
+	give_order(conn, HK_ORDER_RELEASE);
+	if (first && rdt_end_code(conn->rdt) == HK_CODE_RST && !conn->socket_closed)
+		err = inject_reset(conn);
+	else if (conn->held.len)
+		err = inject_held(conn->relay, &conn->held);
+	/* Not fatal: the peer's TCP repeats a FIN, and it passes now. */
+	if (err)
+		hk_debug("can't re-inject what ends port %u: %s", conn->id.key.src_port,
+			 strerror(-err));
+	conn->held.len = 0;
+	conn->deadline = RDT_NEVER;
+}
+
+static void check_deadline(struct conn *conn, uint64_t now)
+{
+	struct rdt_stats stats;
+
+	rdt_stats(conn->rdt, &stats);
+	if (!conn->failed && stats.waiting_since && now > stats.waiting_since + SILENCE_NS) {
+		conn_fail(conn, HK_CODE_TIMEOUT, HK_REASON_BLACKHOLE);
+		return;
+	}
+	if (now < conn->deadline)
+		return;
+	conn->deadline = RDT_NEVER;
+	if (conn->failed || rdt_state(conn->rdt, now) == RDT_CLOSED) {
+		conn->socket_closed = true; /* its CLOSE event was lost, or is of no interest */
+	} else if (conn->ended && conn->from_app < conn->app_total) {
+		/* Nothing was left to read, and still bytes are missing: a send() failed half way,
+		 * and what its header promised will never come. */
+		redirect_drain(conn->relay->redirect);
+		if (conn->from_app < conn->app_total &&
+		    redirect_empty_at(conn->relay->redirect) > conn->ended + MISSING_NS / 2)
+			conn_fail(conn, HK_CODE_PROTO, HK_REASON_ABORTED);
+		else
+			conn->deadline = now + MISSING_NS;
+	} else if (held_flags(&conn->held) & TH_RST) {
+		conn_fail(conn, HK_CODE_RST, HK_REASON_NONE);
+	} else if (held_flags(&conn->held) & TH_FIN) {
+		rdt_probe(conn->rdt); /* a FIN without its data: is the peer's daemon alive? */
+		conn->deadline = now + HOLD_NS;
+	}
+}
+
+static void arm_timer(struct conn *conn, uint64_t now)
+{
+	uint64_t due = rdt_next_timeout(conn->rdt);
+	struct timeval tv;
+
+	if (conn->deadline < due)
+		due = conn->deadline;
+	if (conn->blocked && now + RETRY_NS < due)
+		due = now + RETRY_NS;
+	/* An alarm that rings early does no harm and is cheaper than moving it for every packet. */
+	if (due == RDT_NEVER || (conn->armed <= due && conn->armed > now))
+		return;
+	conn->armed = due;
+	due = due > now ? due - now : 0;
+	tv.tv_sec = due / NS_PER_S;
+	tv.tv_usec = due % NS_PER_S / 1000;
+	evtimer_add(conn->timer, &tv);
+}
+
+static bool is_over(struct conn *conn, uint64_t now)
+{
+	if (rdt_state(conn->rdt, now) != RDT_CLOSED)
+		return false;
+	if (conn->socket_closed)
+		return true;
+	if (conn->deadline == RDT_NEVER)
+		conn->deadline = now + LINGER_NS;
+	return false;
+}
+
+void conn_settle(struct conn *conn, uint64_t now)
+{
+	if (!conn->failed) {
+		push_backlog(conn);
+		finish_when_drained(conn);
+		deliver_buffered(conn, now);
+	}
+	carrier_send(conn->relay->carrier, conn, now);
+	/* What was sent may have made room. */
+	if (!conn->failed)
+		release_when_delivered(conn);
+	if (is_over(conn, now))
+		conn_destroy(conn);
+	else
+		arm_timer(conn, now);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *conn = arg;
+	struct hk_relay *relay = conn->relay;
+	uint64_t now = relay_now();
+
+	(void)fd, (void)what;
+	conn->armed = RDT_NEVER;
+	rdt_on_timeout(conn->rdt, now);
+	check_deadline(conn, now);
+	conn_touch(conn);
+	relay_settle(relay);
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Segments for the local TCP stack, put behind XDP by the program hk_inject (bpf/relay.bpf.c) through
+ * BPF_PROG_TEST_RUN. A frame captured on a veth is CHECKSUM_PARTIAL, the injected one is not: its
+ * TCP checksum must be computed, or TCP drops it and EOF waits for a retransmission.
+ */
+#include "hooker/relay/internal.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/if_ether.h>
+#include <netinet/ip.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/relay.skel.h"
+
+struct segment {
+	struct ether_header eth;
+	struct iphdr ip;
+	struct tcphdr tcp; /* options follow */
+} __attribute__((packed));
+
+/* Ones' complement sum of RFC 1071, unfolded, over big-endian words. */
+static uint32_t sum16(const void *data, size_t len, uint32_t sum)
+{
+	const uint8_t *byte = data;
+	size_t i;
+
+	for (i = 0; i + 1 < len; i += 2)
+		sum += byte[i] << 8 | byte[i + 1];
+	if (len & 1)
+		sum += byte[len - 1] << 8;
+	return sum;
+}
+
+static uint16_t fold(uint32_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return htons(~sum & 0xffff);
+}
+
+static void fill_checksums(struct segment *segment)
+{
+	size_t tcp_len = ntohs(segment->ip.tot_len) - sizeof(segment->ip);
+	uint32_t sum;
+
+	segment->ip.check = 0;
+	segment->ip.check = fold(sum16(&segment->ip, sizeof(segment->ip), 0));
+	segment->tcp.check = 0;
+	sum = sum16(&segment->ip.saddr, 8, IPPROTO_TCP + tcp_len);
+	segment->tcp.check =
+		fold(sum16((uint8_t *)segment + offsetof(struct segment, tcp), tcp_len, sum));
+}
+
+static int run(struct hk_relay *relay, void *frame, size_t len, uint32_t ifindex)
+{
+	struct __sk_buff context = { .mark = ifindex };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len,
+		    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = 1);
+	int err = bpf_prog_test_run_opts(bpf_program__fd(relay->attach->relay->progs.hk_inject),
+					 &opts);
+
+	if (err)
+		return -errno;
+	relay->stats.injected++;
+	return (int)opts.retval < 0 ? (int)opts.retval : 0;
+}
+
+int inject_held(struct hk_relay *relay, struct held_frame *held)
+{
+	struct segment *segment = (struct segment *)held->bytes;
+
+	if (held->len < sizeof(*segment) ||
+	    held->len != sizeof(segment->eth) + ntohs(segment->ip.tot_len))
+		return -EINVAL;
+	fill_checksums(segment);
+	return run(relay, held->bytes, held->len, held->ifindex);
+}
+
+/* The destination address must be the interface's, or the stack takes the frame for someone else's. */
+static int interface_address(uint32_t ifindex, uint8_t mac[ETH_ALEN])
+{
+	struct ifreq request = { 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (!if_indextoname(ifindex, request.ifr_name) || ioctl(fd, SIOCGIFHWADDR, &request))
+		err = -errno;
+	else
+		memcpy(mac, request.ifr_hwaddr.sa_data, ETH_ALEN);
+	close(fd);
+	return err;
+}
+
+static uint32_t flow_ifindex(struct conn *conn)
+{
+	struct hk_flow_key key = {
+		.local_ip = { 0, 0, htonl(0xffff), conn->id.key.src_ip4 },
+		.remote_ip = { 0, 0, htonl(0xffff), conn->id.key.dst_ip4 },
+		.local_port = conn->id.key.src_port,
+		.remote_port = conn->id.key.dst_port,
+	};
+	struct hk_attach *attach = conn->relay->attach;
+	struct hk_flow flow;
+
+	if (!bpf_map_lookup_elem(bpf_map__fd(attach->relay->maps.hk_flows), &key, &flow) &&
+	    flow.ifindex)
+		return flow.ifindex;
+	return attach->ifindex[0];
+}
+
+int inject_reset(struct conn *conn)
+{
+	uint32_t ifindex = conn->held.len ? conn->held.ifindex : flow_ifindex(conn);
+	struct segment segment = {
+		.eth.ether_type = htons(ETHERTYPE_IP),
+		.ip =
+			{
+				.version = 4,
+				.ihl = 5,
+				.tot_len = htons(sizeof(segment.ip) + sizeof(segment.tcp)),
+				.ttl = 64,
+				.protocol = IPPROTO_TCP,
+				.saddr = conn->id.key.dst_ip4,
+				.daddr = conn->id.key.src_ip4,
+			},
+		/* Redirected payload never moves TCP's sequence numbers, so the next one expected is
+		 * known: RFC 5961 accepts exactly that. After a FIN it is one more. */
+		.tcp =
+			{
+				.source = htons(conn->id.key.dst_port),
+				.dest = htons(conn->id.key.src_port),
+				.seq = htonl(conn->remote_isn + 1),
+				.doff = 5,
+				.rst = 1,
+			},
+	};
+	int err = interface_address(ifindex, segment.eth.ether_dhost);
+
+	if (err)
+		return err;
+	fill_checksums(&segment);
+	err = run(conn->relay, &segment, sizeof(segment), ifindex);
+	if (err)
+		return err;
+	segment.tcp.seq = htonl(conn->remote_isn + 2);
+	fill_checksums(&segment);
+	return run(conn->relay, &segment, sizeof(segment), ifindex);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the relay's files share: the relay, its connections, and who does what. */
+#ifndef HOOKER_RELAY_INTERNAL_H
+#define HOOKER_RELAY_INTERNAL_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+#include <event2/event.h>
+#include <event2/buffer.h>
+#include <uthash.h>
+
+#include "bpf/abi.h"
+#include "hooker/attach.h"
+#include "hooker/rdt/rdt.h"
+#include "hooker/relay/relay.h"
+
+struct ring_buffer;
+struct carrier;
+struct redirect;
+
+struct conn_id { /* hash key: no padding */
+	struct sock_key key;
+	uint32_t local_isn;
+};
+
+/* A FIN or RST that XDP took off the wire. */
+struct held_frame {
+	uint8_t bytes[HK_HELD_MAX];
+	uint16_t len; /* 0 = none */
+	uint32_t ifindex;
+};
+
+/* What is remembered about one remote host, shared by its connections. */
+struct path {
+	uint32_t remote_ip4;
+	struct rdt_path rdt;
+	UT_hash_handle hh;
+};
+
+/* One redirected TCP connection, as long as anything remains to be done for it. */
+struct conn {
+	struct conn_id id;
+	uint32_t remote_isn;
+	struct hk_relay *relay;
+	struct rdt_conn *rdt;
+	struct evbuffer *backlog; /* taken off the redirection socket, not yet in rdt's buffer */
+	struct held_frame held;
+	struct event *timer;
+	uint64_t armed;		/* when timer fires, RDT_NEVER = not armed */
+	uint64_t deadline;	/* of what we wait for outside rdt, RDT_NEVER = nothing */
+	uint64_t opened, ended; /* when; ended: the application sends no more, 0 = it may */
+	uint64_t from_app;	/* bytes taken off the redirection socket */
+	uint64_t to_app;	/* bytes handed to the application */
+	uint64_t app_total;	/* bytes the application sent in all; known once ended */
+	uint32_t order;		/* enum hk_order_flags given so far */
+	uint8_t end_code;	/* how the application ended: enum hk_frame_code */
+	bool is_client;
+	bool finished;	    /* rdt_finish() done */
+	bool failed;	    /* reset at both ends */
+	bool socket_closed; /* the kernel's socket is gone */
+	bool blocked;	    /* delivery refused for now: try again later */
+	bool dirty;	    /* on the relay's list of connections to settle */
+	struct conn *next_dirty;
+	UT_hash_handle hh;
+};
+
+struct relay_stats {
+	uint64_t connections, refused, failed, foreign, unknown, injected, delivered_bytes,
+		taken_bytes, bounced, retries;
+};
+
+struct hk_relay {
+	struct hk_attach *attach;
+	struct event_base *base;
+	struct hk_relay_options options;
+	struct carrier *carrier;
+	struct redirect *redirect;
+	struct ring_buffer *events;
+	struct event *events_ready;
+	struct conn *conns;
+	struct path *paths;
+	struct conn *dirty;
+	struct relay_stats stats;
+};
+
+uint64_t relay_now(void); /* CLOCK_MONOTONIC, ns */
+
+/* ---- relay.c ---- */
+
+/* Handles pending BPF events; call before concluding that a connection is unknown. */
+void relay_consume_events(struct hk_relay *relay);
+/* Does what every touched connection now needs: send, deliver, finish, re-arm. Ends each callback. */
+void relay_settle(struct hk_relay *relay);
+
+/* ---- conn.c: one connection's life ---- */
+
+struct conn *conn_find(struct hk_relay *relay, const struct sock_key *key, uint32_t local_isn);
+int conn_open(struct hk_relay *relay, const struct hk_event *event);
+void conn_destroy(struct conn *conn);
+void conn_touch(struct conn *conn);
+/* The application's bytes, off the redirection socket. Returns 0 or -errno (then the conn failed). */
+int conn_take(struct conn *conn, const void *bytes, size_t len);
+void conn_state_changed(struct conn *conn, const struct hk_event *event);
+void conn_hold(struct conn *conn, const struct hk_event *event);
+/* A frame from the peer. *direct: bytes to deliver now, see rdt_input(). */
+int conn_input(struct conn *conn, uint64_t now, const struct rdt_frame *frame,
+	       struct iovec *direct);
+void conn_settle(struct conn *conn, uint64_t now);
+/* Ends both directions at both ends; the application here reads ECONNRESET. */
+void conn_fail(struct conn *conn, uint8_t code, enum hk_reason reason);
+
+/* ---- redirect.c: the redirection socket ---- */
+
+int redirect_open(struct redirect **out, struct hk_relay *relay);
+void redirect_close(struct redirect *redirect);
+/*
+ * Hands bytes to the application of @conn. Returns how many it took (all or none: 0 = no room now),
+ * or -errno: the application's socket is gone.
+ */
+ssize_t redirect_deliver(struct redirect *redirect, struct conn *conn, const struct iovec *iov,
+			 int niov);
+/* Reads what there is now, bounded. */
+void redirect_drain(struct redirect *redirect);
+/* When there was last nothing left to read, ns. */
+uint64_t redirect_empty_at(const struct redirect *redirect);
+
+/* ---- carrier.c: datagrams to and from peer daemons ---- */
+
+int carrier_open(struct carrier **out, struct hk_relay *relay);
+void carrier_close(struct carrier *carrier);
+/* Sends what rdt has for @conn now. */
+void carrier_send(struct carrier *carrier, struct conn *conn, uint64_t now);
+json_t *carrier_stats_json(const struct carrier *carrier);
+
+/* ---- inject.c: TCP segments put where XDP would have passed them ---- */
+
+/* The held FIN or RST. Returns 0 or -errno. */
+int inject_held(struct hk_relay *relay, struct held_frame *held);
+/* A RST from the peer's address, acceptable to the application's socket. Returns 0 or -errno. */
+int inject_reset(struct conn *conn);
+
+#endif

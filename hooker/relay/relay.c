@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "hooker/relay/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <jansson.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/relay.skel.h"
+#include "hooker/log.h"
+
+uint64_t relay_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+void hk_relay_options_default(struct hk_relay_options *options)
+{
+	memset(options, 0, sizeof(*options));
+	options->port = HK_RELAY_PORT;
+	options->max_datagram = 1500 - 20 - 8;
+}
+
+static int on_event(void *arg, void *data, size_t size)
+{
+	struct hk_relay *relay = arg;
+	const struct hk_event *event = data;
+	struct conn *conn;
+
+	if (size < sizeof(*event))
+		return 0;
+	if (event->type == HK_EVENT_ESTABLISHED) {
+		if (conn_open(relay, event))
+			hk_error("out of memory: a new connection will be reset");
+		return 0;
+	}
+	conn = conn_find(relay, &event->key, event->local_isn);
+	if (!conn)
+		return 0;
+	switch (event->type) {
+	case HK_EVENT_STATE: conn_state_changed(conn, event); break;
+	case HK_EVENT_HELD: conn_hold(conn, event); break;
+	case HK_EVENT_BROKEN: conn_fail(conn, HK_CODE_PROTO, HK_REASON_ABORTED); break;
+	}
+	return 0;
+}
+
+void relay_consume_events(struct hk_relay *relay)
+{
+	ring_buffer__consume(relay->events);
+}
+
+void relay_settle(struct hk_relay *relay)
+{
+	uint64_t now = relay_now();
+
+	while (relay->dirty) {
+		struct conn *conn = relay->dirty;
+
+		relay->dirty = conn->next_dirty;
+		conn->dirty = false;
+		conn_settle(conn, now);
+	}
+}
+
+static void on_events_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct hk_relay *relay = arg;
+
+	(void)fd, (void)what;
+	relay_consume_events(relay);
+	/* A close is only final once all that was sent before it has been read. */
+	redirect_drain(relay->redirect);
+	relay_settle(relay);
+}
+
+static int open_events(struct hk_relay *relay)
+{
+	relay->events = ring_buffer__new(bpf_map__fd(relay->attach->relay->maps.hk_events),
+					 on_event, relay, NULL);
+	if (!relay->events)
+		return -errno;
+	relay->events_ready = event_new(relay->base, ring_buffer__epoll_fd(relay->events),
+					EV_READ | EV_PERSIST, on_events_ready, relay);
+	if (!relay->events_ready || event_add(relay->events_ready, NULL))
+		return -ENOMEM;
+	return 0;
+}
+
+int hk_relay_open(struct hk_relay **out, struct hk_attach *attach, struct event_base *base,
+		  const struct hk_relay_options *options)
+{
+	struct hk_relay *relay = calloc(1, sizeof(*relay));
+	int err;
+
+	if (!relay)
+		return -ENOMEM;
+	relay->attach = attach;
+	relay->base = base;
+	relay->options = *options;
+	err = redirect_open(&relay->redirect, relay);
+	err = err ?: carrier_open(&relay->carrier, relay);
+	err = err ?: open_events(relay);
+	if (err) {
+		hk_relay_close(relay);
+		return err;
+	}
+	*out = relay;
+	return 0;
+}
+
+void hk_relay_abort_all(struct hk_relay *relay)
+{
+	struct conn *conn, *next;
+
+	relay_consume_events(relay);
+	HASH_ITER(hh, relay->conns, conn, next) {
+		if (rdt_state(conn->rdt, relay_now()) == RDT_OPEN)
+			conn_fail(conn, HK_CODE_STOPPED, HK_REASON_DAEMON_STOPPED);
+	}
+	relay_settle(relay);
+}
+
+unsigned int hk_relay_connections(const struct hk_relay *relay)
+{
+	return HASH_COUNT(relay->conns);
+}
+
+json_t *hk_relay_flow_json(const struct hk_relay *relay, const struct sock_key *key,
+			   uint32_t local_isn)
+{
+	struct conn *conn = conn_find((struct hk_relay *)relay, key, local_isn);
+	struct rdt_stats st;
+
+	if (!conn)
+		return NULL;
+	rdt_stats(conn->rdt, &st);
+	return json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I}", "tx_bytes",
+			 (json_int_t)conn->from_app, "rx_bytes", (json_int_t)conn->to_app,
+			 "backlog_bytes", (json_int_t)evbuffer_get_length(conn->backlog),
+			 "unacked_bytes", (json_int_t)st.in_flight, "rtt_ms", st.srtt / 1e6,
+			 "min_rtt_ms", st.min_rtt / 1e6, "cwnd_bytes", (json_int_t)st.cwnd,
+			 "retransmissions", (json_int_t)st.rtx_packets, "probe_timeouts",
+			 (json_int_t)st.pto_total, "memory_bytes", (json_int_t)st.memory);
+}
+
+json_t *hk_relay_stats_json(const struct hk_relay *relay)
+{
+	const struct relay_stats *st = &relay->stats;
+
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "open",
+			 (json_int_t)HASH_COUNT(relay->conns), "connections",
+			 (json_int_t)st->connections, "refused", (json_int_t)st->refused, "failed",
+			 (json_int_t)st->failed, "foreign", (json_int_t)st->foreign, "unknown",
+			 (json_int_t)st->unknown, "injected", (json_int_t)st->injected,
+			 "delivered_bytes", (json_int_t)st->delivered_bytes, "taken_bytes",
+			 (json_int_t)st->taken_bytes, "bounced", (json_int_t)st->bounced, "retries",
+			 (json_int_t)st->retries, "datagrams", carrier_stats_json(relay->carrier));
+}
+
+void hk_relay_close(struct hk_relay *relay)
+{
+	struct conn *conn, *next;
+	struct path *path, *next_path;
+
+	if (!relay)
+		return;
+	HASH_ITER(hh, relay->conns, conn, next) {
+		conn_destroy(conn);
+	}
+	HASH_ITER(hh, relay->paths, path, next_path) {
+		HASH_DEL(relay->paths, path);
+		free(path);
+	}
+	if (relay->events_ready)
+		event_free(relay->events_ready);
+	ring_buffer__free(relay->events);
+	carrier_close(relay->carrier);
+	redirect_close(relay->redirect);
+	free(relay);
+}

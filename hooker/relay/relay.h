@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Hooker userspace of the relay datapath: takes what applications send off the redirection socket,
+ * carries it to the peer daemon in datagrams (hooker/rdt/), hands what arrives to the applications.
+ * One thread, one event loop.
+ */
+#ifndef HOOKER_RELAY_H
+#define HOOKER_RELAY_H
+
+#include <stdint.h>
+#include <jansson.h>
+
+#include "bpf/abi.h"
+
+struct event_base;
+struct hk_attach;
+struct hk_relay;
+
+struct hk_relay_options {
+	uint16_t port;	       /* UDP port of this daemon and of its peers, host byte order */
+	uint32_t max_datagram; /* UDP payload that fits the path MTU: 1472 for IPv4 and 1500 */
+	uint32_t coverage;     /* UDP-Lite coverage, 0 = whole datagram */
+};
+
+void hk_relay_options_default(struct hk_relay_options *options);
+
+/**
+ * Opens the redirection socket and the transport socket and serves them on @base. @attach must have
+ * the relay loaded; call before hk_attach_start(). Reports errors by hk_error(). Returns 0 or -errno.
+ */
+int hk_relay_open(struct hk_relay **out, struct hk_attach *attach, struct event_base *base,
+		  const struct hk_relay_options *options);
+
+/* Resets every live connection at both ends; the applications see ECONNRESET, never a silent hole. */
+void hk_relay_abort_all(struct hk_relay *relay);
+
+/* How many connections are being relayed. */
+unsigned int hk_relay_connections(const struct hk_relay *relay);
+
+/*
+ * What the relay knows of connection @key beyond its hk_flow: bytes, RTT, window. A new object or
+ * NULL. @local_isn in host byte order.
+ */
+json_t *hk_relay_flow_json(const struct hk_relay *relay, const struct sock_key *key,
+			   uint32_t local_isn);
+
+/* Counters of the whole relay, a new object. */
+json_t *hk_relay_stats_json(const struct hk_relay *relay);
+
+/* Frees everything; connections that are still there are forgotten, not reset. NULL is fine. */
+void hk_relay_close(struct hk_relay *relay);
+
+#endif
