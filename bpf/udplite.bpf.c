@@ -167,11 +167,11 @@ int hk_lite_verify(struct xdp_md *ctx)
 		return hk_rx_end(RX_VERIFY, CHANGED, XDP_PASS);
 	covered = hk_lite_covered(&view);
 	if (covered > view.len)
-		return hk_rx_end(RX_VERIFY, CHANGED, XDP_DROP);
+		return hk_rx_end(RX_VERIFY, CHANGED, XDP_PASS);
 	sum = hk_pseudo_sum(&view, HK_LITE_PROTOCOL);
 	range = hk_xdp_range(ctx, view.offset, covered);
 	if (range < 0)
-		return hk_rx_end(RX_VERIFY, CHANGED, XDP_DROP);
+		return hk_rx_end(RX_VERIFY, CHANGED, XDP_PASS);
 	if (hk_fold(sum + range) != 0xffff)
 		return bad_checksum(ctx);
 	return hk_rx_next(ctx, RX_VERIFY);
@@ -216,7 +216,7 @@ int hk_lite_deliver(struct xdp_md *ctx)
 	if (view.v6 && !(port->flags & HK_LITE_NO_CHECK6)) {
 		check = udp_checksum(ctx, &view);
 		if (check < 0)
-			return hk_rx_end(RX_DELIVER, CHANGED, XDP_DROP);
+			return hk_rx_end(RX_DELIVER, CHANGED, XDP_PASS);
 	}
 	hk_ip_set_protocol(&view, HK_LITE_PROTOCOL, HK_UDP_PROTOCOL);
 	view.lite->coverage = bpf_htons(view.len); /* UDP's length */

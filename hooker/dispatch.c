@@ -92,6 +92,11 @@ int hk_dispatch_map_fd(const struct hk_dispatch *dispatch)
 	return bpf_map__fd(dispatch->skel->maps.hk_rx);
 }
 
+int hk_dispatch_link_fd(const struct hk_dispatch *dispatch)
+{
+	return dispatch->link_fd;
+}
+
 bool hk_dispatch_is_native(const struct hk_dispatch *dispatch)
 {
 	return dispatch->native;

@@ -29,6 +29,9 @@ int hk_dispatch_set(struct hk_dispatch *dispatch, unsigned int slot, int prog_fd
 /* File descriptor of the PROG_ARRAY, for steps that tail-call HK_RX_SECOND themselves. */
 int hk_dispatch_map_fd(const struct hk_dispatch *dispatch);
 
+/* File descriptor of the link, to pin it. Pin the map too: a PROG_ARRAY without a user empties itself. */
+int hk_dispatch_link_fd(const struct hk_dispatch *dispatch);
+
 bool hk_dispatch_is_native(const struct hk_dispatch *dispatch);
 
 /* Detaches and frees; NULL is fine. */

@@ -47,6 +47,9 @@ extern const struct hk_transport_desc hk_transport_udplite; /* RFC 3828 */
 /* The transports Hooker comes with, ended by NULL. */
 extern const struct hk_transport_desc *const hk_transports[];
 
+/* Whether a transport can be deployed on an interface: 0, -ENODEV, or -EOPNOTSUPP (not Ethernet). */
+int hk_transport_interface_check(int ifindex);
+
 /* By name; NULL if there is none. */
 const struct hk_transport_desc *hk_transport_find(const char *name);
 
@@ -136,6 +139,9 @@ json_t *hk_deployment_status(const struct hk_deployment *deployment);
 
 /* Detaches everything, removes the pins, frees. NULL is fine. */
 void hk_transport_undeploy(struct hk_deployment *deployment);
+
+/* Detaches and removes what is pinned in @pin_dir, even half a deployment. -ENOENT: nothing is. */
+int hk_transport_unpin(const char *pin_dir);
 
 /* Frees; what is pinned stays deployed, what is not is detached. NULL is fine. */
 void hk_deployment_close(struct hk_deployment *deployment);
