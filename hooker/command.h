@@ -13,6 +13,9 @@
 int cmd_run(int argc, char **argv);
 int cmd_flows(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
+int cmd_deploy(int argc, char **argv);
+int cmd_undeploy(int argc, char **argv);
+int cmd_transports(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
 /* Exit code for a -errno: 4 where kernel or machine lack something, else 1. */
