@@ -42,6 +42,7 @@ apt_parse_deb822()
 {
 	awk '
 	function flush(   i, j, nu, ns, u, s) {
+		gsub(/ /, "", v["enabled"])
 		if ((" " v["types"] " ") ~ / deb / && tolower(v["enabled"]) != "no" && tolower(v["enabled"]) != "false") {
 			nu = split(v["uris"], u, " "); ns = split(v["suites"], s, " ")
 			# A key written inline cannot be carried over; the keyring package has it.

@@ -82,7 +82,7 @@ link_settle()
 	fi
 }
 
-# link_netem: the arguments of one direction's qdisc; none if nothing is asked.
+# link_netem: the arguments of one direction's qdisc (none if nothing is asked), and of the jq that records it.
 link_netem()
 {
 	LINK_NETEM=()
@@ -93,6 +93,9 @@ link_netem()
 	[[ $LINK_CORRUPT == 0 ]] || LINK_NETEM+=(corrupt "$LINK_CORRUPT%")
 	((LINK_RATE == 0)) || LINK_NETEM+=(rate "${LINK_RATE}bit")
 	((${#LINK_NETEM[@]} == 0)) || LINK_NETEM=(netem limit "$LINK_LIMIT" "${LINK_NETEM[@]}")
+	LINK_JQ_ARGS=(--argjson rtt "$LINK_RTT_US" --argjson loss "$LINK_LOSS" --argjson rate "$LINK_RATE" --argjson mtu "$LINK_MTU"
+		--argjson limit "$LINK_LIMIT" --argjson reorder "$LINK_REORDER" --argjson duplicate "$LINK_DUPLICATE"
+		--argjson corrupt "$LINK_CORRUPT")
 }
 
 # link_has_netem: in a namespace that vanishes at once.
@@ -115,23 +118,22 @@ link_need_netem()
 link_offloads()
 {
 	local feature
+	! tb_quiet nsenter --net="$1" ethtool -K "$2" tso "$LINK_TSO" tx "$LINK_TXCSUM" gro "$LINK_GRO" || return 0
 	for feature in "tso $LINK_TSO" "tx $LINK_TXCSUM" "gro $LINK_GRO"; do
 		# shellcheck disable=SC2086
 		tb_quiet nsenter --net="$1" ethtool -K "$2" $feature || :
 	done
 }
 
-# link_offloads_json NS DEV: what they are in truth.
-link_offloads_json()
-{
-	nsenter --net="$1" ethtool -k "$2" 2>/dev/null | awk -F': ' '
-		$1 == "tcp-segmentation-offload" { print "tso", $2 }
-		$1 == "generic-segmentation-offload" { print "gso", $2 }
-		$1 == "generic-receive-offload" { print "gro", $2 }
-		$1 == "tx-checksumming" { print "tx-checksumming", $2 }
-		$1 == "rx-checksumming" { print "rx-checksumming", $2 }' |
-		jq -nR '[inputs | split(" ") | {(.[0]): .[1]}] | add // {}'
-}
+# For jq: what was asked (with LINK_JQ_ARGS), and what ethtool -k and link_sysctls_read say.
+LINK_JQ='
+	def asked: {rtt_ms: ($rtt / 1000), loss_pct: $loss, rate_mbit: (if $rate == 0 then null else $rate / 1000000 end), mtu: $mtu,
+		limit: $limit, reorder_pct: $reorder, duplicate_pct: $duplicate, corrupt_pct: $corrupt};
+	def offloads: {"tcp-segmentation-offload": "tso", "generic-segmentation-offload": "gso", "generic-receive-offload": "gro",
+		"tx-checksumming": "tx-checksumming", "rx-checksumming": "rx-checksumming"} as $names |
+		split("\n") | map(split(": ") | select($names[.[0]]) | {($names[.[0]]): (.[1] | split(" ")[0])}) | add // {};
+	def sysctls: split("\n") | map(select(length > 0) | gsub("\t"; " ") | capture("^(?<k>[^=]*)=(?<v>.*)$") | {(.k): .v}) | add // {};
+'
 
 # What TCP does must not depend on the machine's memory or on its administrator.
 LINK_SYSCTLS=(
@@ -167,19 +169,10 @@ link_sysctls()
 		"${LINK_SYSCTLS[@]}" "$@"
 }
 
-link_sysctls_json()
+link_sysctls_read()
 {
 	nsenter --net="$1" bash -c 'for s; do f=${s%%=*}; { read -r v <"/proc/sys/${f//.//}"; } 2>/dev/null && printf "%s=%s\n" "$f" "$v"; done; :' - \
-		"${LINK_SYSCTLS[@]}" net.ipv4.tcp_mem net.ipv4.tcp_moderate_rcvbuf net.ipv4.tcp_recovery |
-		jq -nR '[inputs | gsub("\t"; " ") | capture("^(?<k>[^=]*)=(?<v>.*)$") | {(.k): .v}] | add // {}'
-}
-
-link_asked_json()
-{
-	jq -n --argjson rtt "$LINK_RTT_US" --argjson loss "$LINK_LOSS" --argjson rate "$LINK_RATE" --argjson mtu "$LINK_MTU" \
-		--argjson limit "$LINK_LIMIT" --argjson reorder "$LINK_REORDER" --argjson duplicate "$LINK_DUPLICATE" --argjson corrupt "$LINK_CORRUPT" \
-		'{rtt_ms: ($rtt / 1000), loss_pct: $loss, rate_mbit: (if $rate == 0 then null else $rate / 1000000 end), mtu: $mtu, limit: $limit,
-		  reorder_pct: $reorder, duplicate_pct: $duplicate, corrupt_pct: $corrupt}'
+		"${LINK_SYSCTLS[@]}" net.ipv4.tcp_mem net.ipv4.tcp_moderate_rcvbuf net.ipv4.tcp_recovery
 }
 
 # ---- measuring
@@ -197,7 +190,7 @@ link_measure()
 	# Small packets: with a low rate the large ones' own length would count.
 	rtt=$(link_ping "$ns" "$ip" 10 0.02) || { LINK_WRONG="no answer to ping from $ip"; rtt=null; }
 	if [[ $rtt != null ]]; then
-		min=$(jq .min <<<"$rtt")
+		min=${rtt#*\"min\": } min=${min%%,*}
 		# The kernel's own path takes its time too, the more so under emulation.
 		awk -v m="$min" -v a="$LINK_RTT_US" 'BEGIN { a /= 1000; exit !(m >= a * 0.995 && m <= a * 1.1 + 5) }' ||
 			LINK_WRONG="RTT $min ms instead of $(awk -v a="$LINK_RTT_US" 'BEGIN { print a / 1000 }')"
@@ -212,8 +205,8 @@ link_measure()
 		awk -v m="$rate" -v a="$LINK_RATE" -v l="$LINK_LOSS" 'BEGIN { a /= 1e6; exit !(m != "null" && m <= a * 1.02 && m >= a * 0.93 * (1 - l / 50)) }' ||
 			LINK_WRONG+="${LINK_WRONG:+, }rate $rate Mbit/s instead of $(awk -v a="$LINK_RATE" 'BEGIN { print a / 1000000 }')"
 	fi
-	LINK_MEASURED=$(jq -n --argjson rtt "$rtt" --argjson loss "$loss" --argjson rate "$rate" --arg wrong "$LINK_WRONG" \
-		'{rtt_ms: $rtt, loss_pct: $loss, rate_mbit: $rate, verified: ($wrong == "")}')
+	printf -v LINK_MEASURED '{"rtt_ms": %s, "loss_pct": %s, "rate_mbit": %s, "verified": %s}' "$rtt" "$loss" "$rate" \
+		"$([[ $LINK_WRONG ]] && echo false || echo true)"
 }
 
 # link_ping NS IP COUNT INTERVAL: {"min","avg","max","n"} in ms.

@@ -3,6 +3,7 @@
 
 NET_CLIENT=10.99.1.2 NET_SERVER=10.99.2.2
 NET_CLIENT6=fd99:1::2 NET_SERVER6=fd99:2::2
+declare -A NET_NS NET_PATH
 
 # net_names: the paths of this instance, once its name is known.
 net_names()
@@ -13,21 +14,16 @@ net_names()
 	NET_STATE=$base/testbed-$TB_NAME
 	NET_CGROUP2=$(tb_cgroup2) || NET_CGROUP2=''
 	NET_CGROUP=$NET_CGROUP2/testbed-$TB_NAME
-}
-
-net_ns()
-{
-	printf 'hk-%s-%s' "$TB_NAME" "$1"
-}
-
-net_ns_path()
-{
-	printf '/run/netns/hk-%s-%s' "$TB_NAME" "$1"
+	local host
+	for host in "${TB_HOSTS[@]}"; do
+		NET_NS[$host]=hk-$TB_NAME-$host
+		NET_PATH[$host]=/run/netns/hk-$TB_NAME-$host
+	done
 }
 
 net_exists()
 {
-	[[ -e $(net_ns_path client) && -e $(net_ns_path router) && -e $(net_ns_path server) && -s $NET_STATE/link.json ]]
+	[[ -e ${NET_PATH[client]} && -e ${NET_PATH[router]} && -e ${NET_PATH[server]} && -s $NET_STATE/link.json ]]
 }
 
 # ---- up
@@ -63,7 +59,7 @@ net_up()
 	exec {lock}>"/run/testbed.lock"
 	flock "$lock"
 	net_sweep
-	if [[ -e $NET_STATE || -e $(net_ns_path client) ]]; then
+	if [[ -e $NET_STATE || -e ${NET_PATH[client]} ]]; then
 		tb_note "replacing instance '$TB_NAME'"
 		net_remove
 	fi
@@ -72,7 +68,7 @@ net_up()
 	trap 'exit 143' TERM
 	net_make "$owner"
 	exec {lock}>&-
-	link_measure "$(net_ns_path client)" "$(net_ns_path server)" $NET_SERVER
+	link_measure "${NET_PATH[client]}" "${NET_PATH[server]}" $NET_SERVER
 	net_record
 	if [[ $LINK_WRONG ]]; then
 		tb_fail "the link is not as asked: ${LINK_WRONG#, }" "a busy machine? --no-verify skips this check"
@@ -96,16 +92,15 @@ net_make()
 	mkdir "$NET_CGROUP" || tb_unsupported "can't make a cgroup in '$NET_CGROUP2'" "is cgroup v2 writable here?"
 	for host in "${TB_HOSTS[@]}"; do
 		mkdir "$NET_CGROUP/$host"
-		tb_cmd ip netns add "$(net_ns "$host")"
+		tb_cmd ip netns add "${NET_NS[$host]}"
 		forward=()
 		[[ $host != router ]] || forward=(net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1)
-		link_sysctls "$(net_ns_path "$host")" "${forward[@]}"
-		tb_cmd ip -n "$(net_ns "$host")" link set lo up
+		link_sysctls "${NET_PATH[$host]}" "${forward[@]}"
 	done
 	net_cable client 1
 	net_cable server 2
 	((${#LINK_NETEM[@]} == 0)) || for host in client server; do
-		tb_cmd tc -n "$(net_ns router)" qdisc replace dev "to-$host" root "${LINK_NETEM[@]}"
+		tb_cmd tc -n "${NET_NS[router]}" qdisc replace dev "to-$host" root "${LINK_NETEM[@]}"
 	done
 }
 
@@ -114,44 +109,50 @@ net_make()
 net_cable()
 {
 	local host=$1 n=$2 ns router mac rmac
-	ns=$(net_ns "$host") router=$(net_ns router) mac=02:00:0a:63:0$n:02 rmac=02:00:0a:63:0$n:01
+	ns=${NET_NS[$host]} router=${NET_NS[router]} mac=02:00:0a:63:0$n:02 rmac=02:00:0a:63:0$n:01
 	tb_cmd ip link add eth0 netns "$ns" mtu "$LINK_MTU" address "$mac" type veth \
 		peer name "to-$host" netns "$router" mtu "$LINK_MTU" address "$rmac"
-	link_offloads "$(net_ns_path "$host")" eth0
-	tb_cmd ip -n "$ns" addr add "10.99.$n.2/24" dev eth0
-	tb_cmd ip -n "$ns" addr add "fd99:$n::2/64" dev eth0 nodad
-	tb_cmd ip -n "$router" addr add "10.99.$n.1/24" dev "to-$host"
-	tb_cmd ip -n "$router" addr add "fd99:$n::1/64" dev "to-$host" nodad
-	tb_cmd ip -n "$ns" link set eth0 up
-	tb_cmd ip -n "$router" link set "to-$host" up
-	tb_cmd ip -n "$ns" neigh replace "10.99.$n.1" lladdr "$rmac" dev eth0 nud permanent
-	tb_cmd ip -n "$ns" neigh replace "fd99:$n::1" lladdr "$rmac" dev eth0 nud permanent
-	tb_cmd ip -n "$router" neigh replace "10.99.$n.2" lladdr "$mac" dev "to-$host" nud permanent
-	tb_cmd ip -n "$router" neigh replace "fd99:$n::2" lladdr "$mac" dev "to-$host" nud permanent
+	link_offloads "${NET_PATH[$host]}" eth0
 	# congctl on the route as well: some kernels refuse the sysctl in a namespace.
-	tb_cmd ip -n "$ns" route add default via "10.99.$n.1" congctl cubic
-	tb_cmd ip -n "$ns" route add default via "fd99:$n::1" congctl cubic
+	tb_batch ip -n "$ns" <<-END
+		link set lo up
+		addr add 10.99.$n.2/24 dev eth0
+		addr add fd99:$n::2/64 dev eth0 nodad
+		link set eth0 up
+		neigh replace 10.99.$n.1 lladdr $rmac dev eth0 nud permanent
+		neigh replace fd99:$n::1 lladdr $rmac dev eth0 nud permanent
+	END
+	tb_batch ip -n "$router" <<-END
+		addr add 10.99.$n.1/24 dev to-$host
+		addr add fd99:$n::1/64 dev to-$host nodad
+		link set to-$host up
+		neigh replace 10.99.$n.2 lladdr $mac dev to-$host nud permanent
+		neigh replace fd99:$n::2 lladdr $mac dev to-$host nud permanent
+	END
+	# Only now: a route by IPv6 needs both ends of the cable up.
+	tb_batch ip -n "$ns" <<-END
+		route add default via 10.99.$n.1 congctl cubic
+		route add default via fd99:$n::1 congctl cubic
+	END
 }
 
 net_record()
 {
-	local host hosts='{}' qdisc='{}'
-	for host in client server; do
-		hosts=$(jq --arg h "$host" --arg ns "$(net_ns "$host")" --arg cg "$NET_CGROUP/$host" \
-			--arg ip4 "$([[ $host == client ]] && echo $NET_CLIENT || echo $NET_SERVER)" \
-			--arg ip6 "$([[ $host == client ]] && echo $NET_CLIENT6 || echo $NET_SERVER6)" \
-			--arg mac "$(ip -n "$(net_ns "$host")" -j link show eth0 | jq -r '.[0].address')" \
-			'.[$h] = {netns: $ns, cgroup: $cg, ifname: "eth0", ipv4: $ip4, ipv6: $ip6, mac: $mac}' <<<"$hosts")
-		qdisc=$(jq --arg k "to-$host" --arg v "$(tc -n "$(net_ns router)" qdisc show dev "to-$host" root)" '.[$k] = $v' <<<"$qdisc")
-	done
-	hosts=$(jq --arg ns "$(net_ns router)" --arg cg "$NET_CGROUP/router" \
-		'.router = {netns: $ns, cgroup: $cg, to_client: "to-client", to_server: "to-server"}' <<<"$hosts")
-	jq -n --arg name "$TB_NAME" --arg kernel "$(uname -r)" --arg clock "${TESTBED_CLOCK:-real}" --arg state "$NET_STATE" \
-		--argjson hosts "$hosts" --argjson asked "$(link_asked_json)" --argjson measured "$LINK_MEASURED" --argjson qdisc "$qdisc" \
-		--argjson sysctls "$(link_sysctls_json "$(net_ns_path client)")" \
-		--argjson oc "$(link_offloads_json "$(net_ns_path client)" eth0)" --argjson os "$(link_offloads_json "$(net_ns_path server)" eth0)" \
-		'{schema: 1, name: $name, up: true, kernel: $kernel, clock: $clock, state: $state, hosts: $hosts, asked: $asked,
-		  measured: $measured, qdisc: $qdisc, sysctls: $sysctls, offloads: {client: $oc, server: $os}}' >"$NET_STATE/link.json"
+	jq -n "${LINK_JQ_ARGS[@]}" --arg name "$TB_NAME" --arg kernel "$(uname -r)" --arg clock "${TESTBED_CLOCK:-real}" \
+		--arg state "$NET_STATE" --arg cgroup "$NET_CGROUP" --argjson measured "$LINK_MEASURED" \
+		--arg ip4c $NET_CLIENT --arg ip4s $NET_SERVER --arg ip6c $NET_CLIENT6 --arg ip6s $NET_SERVER6 \
+		--arg qdiscs "$(tc -n "${NET_NS[router]}" qdisc show)" --arg sysctls "$(link_sysctls_read "${NET_PATH[client]}")" \
+		--arg offc "$(nsenter --net="${NET_PATH[client]}" ethtool -k eth0)" \
+		--arg offs "$(nsenter --net="${NET_PATH[server]}" ethtool -k eth0)" "$LINK_JQ"'
+		def host($h): {netns: "hk-\($name)-\($h)", cgroup: "\($cgroup)/\($h)"};
+		def qdisc($d): $qdiscs | split("\n") | map(select(contains(" dev \($d) ")))[0] // "" | sub(" dev [^ ]+"; "");
+		{schema: 1, name: $name, up: true, kernel: $kernel, clock: $clock, state: $state,
+		 hosts: {client: (host("client") + {ifname: "eth0", ipv4: $ip4c, ipv6: $ip6c, mac: "02:00:0a:63:01:02"}),
+		         router: (host("router") + {to_client: "to-client", to_server: "to-server"}),
+		         server: (host("server") + {ifname: "eth0", ipv4: $ip4s, ipv6: $ip6s, mac: "02:00:0a:63:02:02"})},
+		 asked: asked, measured: $measured, qdisc: {"to-client": qdisc("to-client"), "to-server": qdisc("to-server")},
+		 sysctls: ($sysctls | sysctls), congctl: "cubic", offloads: {client: ($offc | offloads), server: ($offs | offloads)}}' \
+		>"$NET_STATE/link.json"
 }
 
 # ---- down
@@ -177,9 +178,10 @@ net_down()
 net_remove()
 {
 	local host ns dir
+	[[ -e $NET_STATE || -d $NET_CGROUP || -e ${NET_PATH[client]} || -e ${NET_PATH[router]} || -e ${NET_PATH[server]} ]] || return 0
 	net_kill_all
 	for host in "${TB_HOSTS[@]}"; do
-		ns=$(net_ns "$host")
+		ns=${NET_NS[$host]}
 		# A name whose mount is gone (a killed `ip netns add`) is but a file.
 		[[ ! -e /run/netns/$ns ]] || tb_quiet ip netns delete "$ns" || rm -f "/run/netns/$ns"
 	done
@@ -218,7 +220,7 @@ net_pids()
 	{
 		[[ ! -d $NET_CGROUP || -z $NET_CGROUP2 ]] || find "$NET_CGROUP" -name cgroup.procs -exec cat {} + 2>/dev/null
 		for host in "${TB_HOSTS[@]}"; do
-			[[ ! -e $(net_ns_path "$host") ]] || ip netns pids "$(net_ns "$host")" 2>/dev/null || :
+			[[ ! -e ${NET_PATH[$host]} ]] || ip netns pids "${NET_NS[$host]}" 2>/dev/null || :
 		done
 	} | sort -un | grep -vx -e 0 -e $$ || :
 }
@@ -271,8 +273,8 @@ net_exec()
 	echo 0 >"$NET_CGROUP/$host/cgroup.procs" || tb_fail "can't enter the cgroup '$NET_CGROUP/$host'"
 	export TESTBED_HOST=$host TESTBED_NAME=$TB_NAME TESTBED_CGROUP=$NET_CGROUP/$host TESTBED_CLIENT=$NET_CLIENT \
 		TESTBED_SERVER=$NET_SERVER TESTBED_CLIENT6=$NET_CLIENT6 TESTBED_SERVER6=$NET_SERVER6
-	tb_trace nsenter --net="$(net_ns_path "$host")" -- "$@"
-	exec nsenter --net="$(net_ns_path "$host")" -- "$@"
+	tb_trace nsenter --net="${NET_PATH[$host]}" -- "$@"
+	exec nsenter --net="${NET_PATH[$host]}" -- "$@"
 }
 
 net_status()

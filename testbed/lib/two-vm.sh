@@ -83,6 +83,7 @@ twovm_run()
 		# The client connects to the server's socket once, at its start.
 		[[ $role == server ]] || tb_wait 20 test -S "$VM_DIR/link" || vm_end "$VM_DIR/server" 1 "the server's guest" || exit
 		vm_start "$VM_DIR/$role"
+		# shellcheck disable=SC2153
 		[[ $role == server ]] && pid_server=$VM_PID || pid_client=$VM_PID
 		[[ -z $VM_INFO ]] || [[ $role == server ]] || vm_info >"$VM_INFO"
 		tail -qf -c +1 -s 0.05 --pid="$VM_PID" "$VM_DIR/$role/out" & follow+=($!)

@@ -223,8 +223,10 @@ vm_end()
 		tail -n 5 "$dir/qemu" | sed 's/^/  /' >&2
 	fi
 	if [[ -s $dir/console ]]; then
-		printf 'the last lines of its console:\n' >&2
-		tr -d '\r' <"$dir/console" | tail -n 15 | sed 's/^/  /' >&2
+		# A panic's reason stands above a page of registers.
+		printf 'its console (the last lines, and what looks like the reason):\n' >&2
+		tr -d '\r' <"$dir/console" | grep -m 4 -e 'Kernel panic' -e 'BUG:' -e '^testbed:' -e 'Out of memory' | sed 's/^/  /' >&2 || :
+		tr -d '\r' <"$dir/console" | tail -n 12 | sed 's/^/  /' >&2
 	fi
 	[[ $status != 124 && $status != 137 ]] || printf 'hint: --timeout S sets the deadline\n' >&2
 	return 125
@@ -233,12 +235,18 @@ vm_end()
 # vm_workdir: a folder for this run, VM_DIR; it and every guest go when the shell does.
 vm_workdir()
 {
+	local old
 	VM_PIDS=()
 	VM_REPO=$(cd -- "$TB_DIR/.." && pwd -P)
 	trap vm_cleanup EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
-	VM_DIR=$(mktemp -d "${TMPDIR:-/tmp}/testbed-vm.XXXXXX") ||
+	for VM_DIR in "${TMPDIR:-/tmp}"/testbed-vm.*; do
+		# Left by a run that was killed: its number is in the name.
+		old=${VM_DIR##*/testbed-vm.}
+		[[ ! -O $VM_DIR || -d /proc/${old%%.*} ]] || rm -rf -- "$VM_DIR"
+	done
+	VM_DIR=$(mktemp -d "${TMPDIR:-/tmp}/testbed-vm.$$.XXXXXX") ||
 		tb_fail "can't make a folder in '${TMPDIR:-/tmp}'" "is the disk full? set TMPDIR"
 }
 
