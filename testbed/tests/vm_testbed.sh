@@ -17,10 +17,11 @@ export TMPDIR=$dir/tmp
 as=()
 if ((EUID == 0)); then
 	# Without root, as it should be; the kernels are those of the user who asked.
-	testbed/testbed vm prepare >/dev/null
+	suite=$(testbed/testbed vm prepare --json | jq -r .suite)
+	kernels=hooker/kernels
+	mkdir -p "$dir/cache/$kernels"
+	cp -r "${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/$kernels/$suite" "$dir/cache/$kernels/"
 	export XDG_CACHE_HOME=$dir/cache
-	mkdir -p "$XDG_CACHE_HOME"
-	cp -r "${HOME:-/root}/.cache/hooker" "$XDG_CACHE_HOME/"
 	chown -R 65534:65534 "$dir"
 	as=(setpriv --reuid 65534 --regid 65534 --clear-groups)
 fi
@@ -75,14 +76,14 @@ pid=$!
 ok "a guest starts" wait_until 20 pgrep -f "qemu-system.*$dir/tmp"
 kill -TERM $pid
 wait $pid 2>/dev/null || :
-ok "a signal ends it" wait_until 10 bash -c "! pgrep -f 'qemu-system.*$dir/tmp'"
+ok "a signal ends it" wait_until 10 bash -c "! pgrep -f '[q]emu-system.*$dir/tmp'"
 is "and its folder goes" "$(ls -d "$dir"/tmp/testbed-vm.* 2>/dev/null)" ''
 "${as[@]}" "$T" vm run -- sleep 100000 &
 pid=$!
 ok "another starts" wait_until 20 pgrep -f "qemu-system.*$dir/tmp"
 kill -KILL $pid
 wait $pid 2>/dev/null || :
-ok "kill -9 ends it too" wait_until 10 bash -c "! pgrep -f 'qemu-system.*$dir/tmp'"
+ok "kill -9 ends it too" wait_until 10 bash -c "! pgrep -f '[q]emu-system.*$dir/tmp'"
 
 status=0
 TESTBED_MIRROR=http://127.0.0.1:9/debian XDG_CACHE_HOME=$dir/tmp/none "${as[@]}" "$T" vm run -- true >"$dir/out" 2>&1 || status=$?
