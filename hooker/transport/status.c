@@ -36,7 +36,7 @@ bool hk_transport_is_native(const struct hk_transport_desc *desc)
 int hk_deployment_count(const struct hk_deployment *deployment, const char *name,
 			unsigned int reason, uint64_t *packets)
 {
-	unsigned int slot;
+	unsigned int slot = 0;
 	const struct hk_step_desc *step = hk_step_find(deployment->desc, name, &slot);
 	int cpus = libbpf_num_possible_cpus(), err = 0;
 	__u64 *values;
@@ -127,7 +127,7 @@ static json_t *step_status(const struct hk_deployment *deployment, const struct 
 	static const char *const hooks[] = {"xdp", "tc-egress", "tc-ingress"};
 	struct bpf_prog_info info;
 	uint64_t packets = 0;
-	unsigned int slot;
+	unsigned int slot = 0;
 	json_t *status;
 
 	hk_step_find(deployment->desc, step->name, &slot);

@@ -49,7 +49,7 @@ static int set_slot(const struct hk_deployment *deployment, const struct hk_step
 int hk_steps_fill(struct hk_deployment *deployment)
 {
 	const struct hk_step_desc *step;
-	unsigned int slot;
+	unsigned int slot = 0;
 	int err = 0;
 
 	for (step = deployment->desc->steps; !err && step->name; step++) {
@@ -84,7 +84,7 @@ static int load_program(const struct hk_deployment *deployment, struct bpf_objec
 int hk_deployment_swap_step(struct hk_deployment *deployment, const char *step, const char *object,
 			    const char *program)
 {
-	unsigned int slot;
+	unsigned int slot = 0;
 	const struct hk_step_desc *desc = hk_step_find(deployment->desc, step, &slot);
 	struct bpf_object *obj;
 	const void *elf;
