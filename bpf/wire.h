@@ -29,8 +29,9 @@ struct hk_option {
 } __attribute__((packed));
 _Static_assert(sizeof(struct hk_option) == 8, "the option is 8 bytes on the wire");
 
-/* UDP (or UDP-Lite) port on which every relay daemon listens; 18507 = 0x484b, "HK". */
-#define HK_RELAY_PORT 18507
+/* Ports on which every relay daemon listens; 18507 = 0x484b, "HK". */
+#define HK_RELAY_PORT	   18507 /* UDP */
+#define HK_RELAY_LITE_PORT 18508 /* UDP-Lite */
 
 /*
  * Relay frames (hooker/rdt/README.md is the prose). One frame fills one UDP or UDP-Lite datagram: this

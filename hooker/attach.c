@@ -12,8 +12,10 @@
 
 #include "bpf/relay.skel.h"
 #include "bpf/sockops.skel.h"
+#include "bpf/wire.h"
 #include "hooker/cgroup.h"
 #include "hooker/log.h"
+#include "hooker/transport/transport.h"
 
 static int load_sockops(struct hk_attach *attach)
 {
@@ -39,12 +41,18 @@ static int load_relay(struct hk_attach *attach)
 		return -errno;
 	attach->relay = relay;
 	err = bpf_map__reuse_fd(relay->maps.hk_count, bpf_map__fd(so->maps.hk_count));
-	err = err ?: bpf_map__reuse_fd(relay->maps.hk_flows, bpf_map__fd(so->maps.hk_flows));
-	err = err ?: bpf_map__reuse_fd(relay->maps.hk_config, bpf_map__fd(so->maps.hk_config));
-	err = err ?: bpf_map__reuse_fd(relay->maps.hk_apps, bpf_map__fd(so->maps.hk_apps));
-	err = err ?: bpf_map__reuse_fd(relay->maps.hk_events, bpf_map__fd(so->maps.hk_events));
-	err = err ?: bpf_map__reuse_fd(relay->maps.hk_orders, bpf_map__fd(so->maps.hk_orders));
-	err = err ?: relay_bpf__load(relay);
+	if (!err)
+		err = bpf_map__reuse_fd(relay->maps.hk_flows, bpf_map__fd(so->maps.hk_flows));
+	if (!err)
+		err = bpf_map__reuse_fd(relay->maps.hk_config, bpf_map__fd(so->maps.hk_config));
+	if (!err)
+		err = bpf_map__reuse_fd(relay->maps.hk_apps, bpf_map__fd(so->maps.hk_apps));
+	if (!err)
+		err = bpf_map__reuse_fd(relay->maps.hk_events, bpf_map__fd(so->maps.hk_events));
+	if (!err)
+		err = bpf_map__reuse_fd(relay->maps.hk_orders, bpf_map__fd(so->maps.hk_orders));
+	if (!err)
+		err = relay_bpf__load(relay);
 	/* An sk_msg program is attached to a map and runs for the sockets in it: msg_redirector for
 	 * applications, delivery for the redirection socket. It goes when the map goes. */
 	if (!err && bpf_prog_attach(bpf_program__fd(relay->progs.hk_redirector),
@@ -81,6 +89,33 @@ static int open_interface(struct hk_attach *attach, int i)
 			       bpf_program__fd(attach->relay->progs.hk_relay_rx));
 }
 
+/* The transport the kernel may not have: deployed for as long as Hooker runs. */
+static int deploy_udplite(struct hk_attach *attach)
+{
+	struct hk_deploy_interface interfaces[HK_INTERFACES_MAX];
+	struct hk_deploy_options options = {
+		.interfaces = interfaces,
+		.interface_count = attach->options->interface_count,
+		.xdp_mode = attach->options->xdp_mode,
+		.count_fd = bpf_map__fd(attach->sockops->maps.hk_count),
+	};
+	uint16_t coverage = attach->options->coverage;
+	int i, err;
+
+	for (i = 0; i < attach->options->interface_count; i++) {
+		interfaces[i].ifindex = attach->ifindex[i];
+		interfaces[i].dispatch = attach->dispatch[i];
+	}
+	err = hk_transport_deploy(&hk_transport_udplite, &options, &attach->udplite);
+	/* A frame header that may be damaged is worth nothing: always covered. */
+	if (!err)
+		err = hk_deployment_add_port(attach->udplite, HK_RELAY_LITE_PORT, coverage,
+					     HK_FRAME_COVERAGE, 0);
+	if (err)
+		hk_error("can't deploy UDP-Lite: %s", strerror(-err));
+	return err;
+}
+
 int hk_attach_open(struct hk_attach *attach, const struct hk_options *options)
 {
 	int err, i;
@@ -93,8 +128,11 @@ int hk_attach_open(struct hk_attach *attach, const struct hk_options *options)
 		err = load_relay(attach);
 	for (i = 0; !err && i < options->interface_count; i++)
 		err = open_interface(attach, i);
-	err = err   ?:
-		      hk_attach_configure(attach, options->datapath, options->transport,
+	if (!err && options->transport == HK_TRANSPORT_UDPLITE &&
+	    options->datapath == HK_DATAPATH_RELAY)
+		err = deploy_udplite(attach);
+	if (!err)
+		err = hk_attach_configure(attach, options->datapath, options->transport,
 					  options->coverage);
 	if (err)
 		hk_attach_close(attach);
@@ -147,6 +185,7 @@ void hk_attach_close(struct hk_attach *attach)
 	int i;
 
 	hk_attach_stop(attach);
+	hk_transport_undeploy(attach->udplite);
 	for (i = 0; i < HK_INTERFACES_MAX; i++)
 		hk_dispatch_close(attach->dispatch[i]);
 	relay_bpf__destroy(attach->relay);

@@ -8,6 +8,7 @@
 #include "bpf/abi.h"
 #include "hooker/dispatch.h"
 
+struct hk_deployment;
 struct sockops_bpf;
 struct relay_bpf;
 
@@ -26,7 +27,8 @@ struct hk_options {
 struct hk_attach {
 	const struct hk_options *options;
 	struct sockops_bpf *sockops;
-	struct relay_bpf *relay; /* NULL unless datapath is relay */
+	struct relay_bpf *relay;       /* NULL unless datapath is relay */
+	struct hk_deployment *udplite; /* NULL unless the relay uses UDP-Lite */
 	struct hk_dispatch *dispatch[HK_INTERFACES_MAX];
 	int ifindex[HK_INTERFACES_MAX];
 	int sockops_link; /* file descriptor of the cgroup's bpf_link, -1 = none */

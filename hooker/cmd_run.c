@@ -157,9 +157,5 @@ int cmd_run(int argc, char **argv)
 		hk_error("this build has no kernel datapath");
 		return HK_EXIT_UNSUPPORTED;
 	}
-	if (args.options.transport == HK_TRANSPORT_UDPLITE) {
-		hk_error("this build has no UDP-Lite");
-		return HK_EXIT_UNSUPPORTED;
-	}
 	return hk_exit_code(hk_daemon_run(&args.options));
 }

@@ -14,9 +14,11 @@ static const struct {
 	{ "run", cmd_run, "attach to this host and redirect its TCP connections" },
 	{ "flows", cmd_flows, "show each connection's transport and the reason for it" },
 	{ "stats", cmd_stats, "show counters" },
-	{ "deploy", cmd_deploy, "put a transport into the running kernel, or replace a step of it" },
+	{ "deploy", cmd_deploy,
+	  "put a transport into the running kernel, or replace a step of it" },
 	{ "undeploy", cmd_undeploy, "take it out again" },
-	{ "transports", cmd_transports, "show what is native, what is deployed, what its steps did" },
+	{ "transports", cmd_transports,
+	  "show what is native, what is deployed, what its steps did" },
 	{ "version", cmd_version, "show versions" },
 };
 

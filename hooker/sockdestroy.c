@@ -56,5 +56,5 @@ int hk_sock_destroy(const struct sock_key *keys, unsigned int count)
 			err = ret;
 	}
 	mnl_socket_close(nl);
-	return err ?: destroyed;
+	return err ? err : destroyed;
 }

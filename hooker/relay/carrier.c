@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One UDP socket for all connections and peers. Datagrams of one connection leave in batches: as one
- * UDP GSO message where the kernel can cut it up (Linux 4.18), else by sendmmsg().
+ * One UDP socket for all connections and peers of one transport. For UDP-Lite it is the deployed
+ * chain that makes protocol 136 of what this socket sends. Datagrams of one connection leave in
+ * batches: as one UDP GSO message where the kernel can cut it up (Linux 4.18), else by sendmmsg().
  */
 #include "hooker/relay/internal.h"
 
@@ -24,6 +25,7 @@
 
 struct carrier {
 	struct hk_relay *relay;
+	uint16_t port; /* here and at every peer, host byte order */
 	int fd;
 	bool gso;
 	struct event *readable;
@@ -97,7 +99,7 @@ static void send_batch(struct carrier *carrier, struct conn *conn, int count)
 {
 	struct sockaddr_in to = {
 		.sin_family = AF_INET,
-		.sin_port = htons(carrier->relay->options.port),
+		.sin_port = htons(carrier->port),
 		.sin_addr.s_addr = conn->id.key.dst_ip4,
 	};
 	struct mmsghdr msgs[SEND_BATCH];
@@ -140,8 +142,9 @@ static void send_batch(struct carrier *carrier, struct conn *conn, int count)
 	carrier->sent += count;
 }
 
-void carrier_send(struct carrier *carrier, struct conn *conn, uint64_t now)
+void carrier_send(struct conn *conn, uint64_t now)
 {
+	struct carrier *carrier = conn->carrier;
 	int count;
 
 	do {
@@ -224,7 +227,7 @@ static void input(struct carrier *carrier, const uint8_t *bytes, size_t len,
 	}
 	/* Only the flow's peer may speak for it. */
 	if (from->sin_addr.s_addr != frame.id.key.dst_ip4 ||
-	    from->sin_port != htons(relay->options.port)) {
+	    from->sin_port != htons(carrier->port)) {
 		relay->stats.foreign++;
 		return;
 	}
@@ -332,7 +335,7 @@ static int open_socket(struct carrier *carrier)
 {
 	struct sockaddr_in addr = {
 		.sin_family = AF_INET,
-		.sin_port = htons(carrier->relay->options.port),
+		.sin_port = htons(carrier->port),
 	};
 	int size = SOCKET_BUFFER, one = 1, err;
 
@@ -342,19 +345,22 @@ static int open_socket(struct carrier *carrier)
 	/* A burst must wait here, not be lost, while the daemon is busy. */
 	setsockopt(carrier->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 	setsockopt(carrier->fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	/* No UDP checksum, so that nobody finishes one over what the UDP-Lite chain has written. */
+	if (carrier->port == HK_RELAY_LITE_PORT &&
+	    setsockopt(carrier->fd, SOL_SOCKET, SO_NO_CHECK, &one, sizeof(one)))
+		return -errno;
 	/* Fails before Linux 5.0: then each datagram comes alone. */
 	setsockopt(carrier->fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one));
 	if (bind(carrier->fd, (struct sockaddr *)&addr, sizeof(addr))) {
 		err = -errno;
-		hk_error("can't bind UDP port %u: %s%s", carrier->relay->options.port,
-			 strerror(-err),
+		hk_error("can't bind UDP port %u: %s%s", carrier->port, strerror(-err),
 			 err == -EADDRINUSE ? "; is another Hooker running here?" : "");
 		return err;
 	}
 	return 0;
 }
 
-int carrier_open(struct carrier **out, struct hk_relay *relay)
+int carrier_open(struct carrier **out, struct hk_relay *relay, uint16_t port)
 {
 	struct carrier *carrier = calloc(1, sizeof(*carrier));
 	int err;
@@ -364,7 +370,8 @@ int carrier_open(struct carrier **out, struct hk_relay *relay)
 	carrier->relay = relay;
 	carrier->fd = -1;
 	/* UDP-Lite is built from single datagrams on their way out. */
-	carrier->gso = relay->attach->options->transport == HK_TRANSPORT_UDP;
+	carrier->gso = port == HK_RELAY_PORT;
+	carrier->port = port;
 	err = open_socket(carrier);
 	if (err)
 		goto out;

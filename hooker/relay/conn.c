@@ -76,6 +76,7 @@ int conn_open(struct hk_relay *relay, const struct hk_event *event)
 	conn->remote_isn = event->remote_isn;
 	conn->relay = relay;
 	conn->is_client = event->is_client;
+	conn->carrier = event->transport == HK_TRANSPORT_UDPLITE ? relay->udplite : relay->udp;
 	conn->armed = conn->deadline = RDT_NEVER;
 	conn->opened = relay_now();
 	rdt_config_default(&config);
@@ -85,7 +86,7 @@ int conn_open(struct hk_relay *relay, const struct hk_event *event)
 	conn->backlog = evbuffer_new();
 	conn->timer = evtimer_new(relay->base, on_timer, conn);
 	HASH_ADD(hh, relay->conns, id, sizeof(conn->id), conn);
-	if (!conn->rdt || !conn->backlog || !conn->timer) {
+	if (!conn->carrier || !conn->rdt || !conn->backlog || !conn->timer) {
 		relay->stats.refused++;
 		conn_destroy(conn);
 		return -ENOMEM;
@@ -395,7 +396,7 @@ void conn_settle(struct conn *conn, uint64_t now)
 		finish_when_drained(conn);
 		deliver_buffered(conn, now);
 	}
-	carrier_send(conn->relay->carrier, conn, now);
+	carrier_send(conn, now);
 	/* What was sent may have made room. */
 	if (!conn->failed)
 		release_when_delivered(conn);

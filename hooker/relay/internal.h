@@ -45,6 +45,7 @@ struct conn {
 	struct conn_id id;
 	uint32_t remote_isn;
 	struct hk_relay *relay;
+	struct carrier *carrier;
 	struct rdt_conn *rdt;
 	struct evbuffer *backlog; /* taken off the redirection socket, not yet in rdt's buffer */
 	struct held_frame held;
@@ -76,7 +77,7 @@ struct hk_relay {
 	struct hk_attach *attach;
 	struct event_base *base;
 	struct hk_relay_options options;
-	struct carrier *carrier;
+	struct carrier *udp, *udplite; /* udplite: NULL where it is not deployed */
 	struct redirect *redirect;
 	struct ring_buffer *events;
 	struct event *events_ready;
@@ -129,10 +130,11 @@ uint64_t redirect_empty_at(const struct redirect *redirect);
 
 /* ---- carrier.c: datagrams to and from peer daemons ---- */
 
-int carrier_open(struct carrier **out, struct hk_relay *relay);
+/* @port: HK_RELAY_PORT or HK_RELAY_LITE_PORT. */
+int carrier_open(struct carrier **out, struct hk_relay *relay, uint16_t port);
 void carrier_close(struct carrier *carrier);
 /* Sends what rdt has for @conn now. */
-void carrier_send(struct carrier *carrier, struct conn *conn, uint64_t now);
+void carrier_send(struct conn *conn, uint64_t now);
 json_t *carrier_stats_json(const struct carrier *carrier);
 
 /* ---- inject.c: TCP segments put where XDP would have passed them ---- */

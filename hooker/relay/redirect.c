@@ -252,7 +252,7 @@ static int open_sockets(struct redirect *redirect)
 	err = loopback_pair(pair);
 	redirect->bounce = pair[0];
 	redirect->bounce_far = pair[1];
-	return err ?: map_socket(redirect->relay, HK_REDIR_BOUNCE, pair[0]);
+	return err ? err : map_socket(redirect->relay, HK_REDIR_BOUNCE, pair[0]);
 }
 
 int redirect_open(struct redirect **out, struct hk_relay *relay)

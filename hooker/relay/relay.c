@@ -22,7 +22,6 @@ uint64_t relay_now(void)
 void hk_relay_options_default(struct hk_relay_options *options)
 {
 	memset(options, 0, sizeof(*options));
-	options->port = HK_RELAY_PORT;
 	options->max_datagram = 1500 - 20 - 8;
 }
 
@@ -104,8 +103,12 @@ int hk_relay_open(struct hk_relay **out, struct hk_attach *attach, struct event_
 	relay->base = base;
 	relay->options = *options;
 	err = redirect_open(&relay->redirect, relay);
-	err = err ?: carrier_open(&relay->carrier, relay);
-	err = err ?: open_events(relay);
+	if (!err)
+		err = carrier_open(&relay->udp, relay, HK_RELAY_PORT);
+	if (!err && attach->udplite)
+		err = carrier_open(&relay->udplite, relay, HK_RELAY_LITE_PORT);
+	if (!err)
+		err = open_events(relay);
 	if (err) {
 		hk_relay_close(relay);
 		return err;
@@ -153,14 +156,15 @@ json_t *hk_relay_stats_json(const struct hk_relay *relay)
 {
 	const struct relay_stats *st = &relay->stats;
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "open",
-			 (json_int_t)HASH_COUNT(relay->conns), "connections",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o*}",
+			 "open", (json_int_t)HASH_COUNT(relay->conns), "connections",
 			 (json_int_t)st->connections, "refused", (json_int_t)st->refused, "failed",
 			 (json_int_t)st->failed, "foreign", (json_int_t)st->foreign, "unknown",
 			 (json_int_t)st->unknown, "injected", (json_int_t)st->injected,
 			 "delivered_bytes", (json_int_t)st->delivered_bytes, "taken_bytes",
 			 (json_int_t)st->taken_bytes, "bounced", (json_int_t)st->bounced, "retries",
-			 (json_int_t)st->retries, "datagrams", carrier_stats_json(relay->carrier));
+			 (json_int_t)st->retries, "udp", carrier_stats_json(relay->udp), "udplite",
+			 relay->udplite ? carrier_stats_json(relay->udplite) : NULL);
 }
 
 void hk_relay_close(struct hk_relay *relay)
@@ -180,7 +184,8 @@ void hk_relay_close(struct hk_relay *relay)
 	if (relay->events_ready)
 		event_free(relay->events_ready);
 	ring_buffer__free(relay->events);
-	carrier_close(relay->carrier);
+	carrier_close(relay->udp);
+	carrier_close(relay->udplite);
 	redirect_close(relay->redirect);
 	free(relay);
 }

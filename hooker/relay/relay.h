@@ -17,9 +17,7 @@ struct hk_attach;
 struct hk_relay;
 
 struct hk_relay_options {
-	uint16_t port;	       /* UDP port of this daemon and of its peers, host byte order */
 	uint32_t max_datagram; /* UDP payload that fits the path MTU: 1472 for IPv4 and 1500 */
-	uint32_t coverage;     /* UDP-Lite coverage, 0 = whole datagram */
 };
 
 void hk_relay_options_default(struct hk_relay_options *options);
