@@ -12,6 +12,9 @@
 #define ACKED_MAX	  256
 #define DEFAULT_RTT	  (100 * RDT_NS_PER_MS)
 #define LOG_PACKETS_FLOOR 1024
+#define LINGER_PTOS	  8
+#define LINGER_MIN	  (1000 * RDT_NS_PER_MS)
+#define LINGER_MAX	  (5000 * RDT_NS_PER_MS)
 
 void rdt_config_default(struct rdt_config *cfg)
 {
@@ -230,6 +233,16 @@ uint8_t rdt_reset_code(const struct rdt_conn *c)
 	return c->reset_code;
 }
 
+/* Long enough for the peer to repeat its END a few times although our answers get lost. */
+uint64_t rdt_linger_end(const struct rdt_conn *c)
+{
+	uint64_t wait = LINGER_PTOS * rdt_pto(c);
+
+	if (wait < LINGER_MIN)
+		wait = LINGER_MIN;
+	return c->last_heard + (wait < LINGER_MAX ? wait : LINGER_MAX);
+}
+
 enum rdt_state rdt_state(const struct rdt_conn *c, uint64_t now)
 {
 	if (c->aborted)
@@ -238,7 +251,7 @@ enum rdt_state rdt_state(const struct rdt_conn *c, uint64_t now)
 			       RDT_CLOSING;
 	if (!c->reset_code && !(c->end_acked && rdt_received_all(c)))
 		return RDT_OPEN;
-	return now >= c->last_heard + 3 * rdt_pto(c) ? RDT_CLOSED : RDT_CLOSING;
+	return now >= rdt_linger_end(c) ? RDT_CLOSED : RDT_CLOSING;
 }
 
 void rdt_path_changed(struct rdt_conn *c, uint64_t now, struct rdt_path *path,

@@ -30,6 +30,7 @@ struct packet {
 struct packet_log {
 	struct packet *p;
 	uint64_t cap, max;
+	uint64_t first;	    /* older entries are not there any more */
 	uint64_t next;	    /* number of the next packet */
 	uint64_t undecided; /* every number below is acknowledged or lost */
 	uint64_t resend;    /* every number below needs no resending; <= undecided */
@@ -76,7 +77,7 @@ struct rdt_conn {
 	bool can_undo, resend_free;
 	uint64_t round_pn, round_flight, prev_flight, round_delivered, delivered;
 	bool round_loss, round_limited, prev_limited;
-	int64_t tokens;
+	double tokens; /* bytes that may leave now; at low rates fractions matter */
 	uint64_t tokens_at;
 	double pace_rate; /* bytes per ns; 0 = unpaced */
 	uint64_t pace_until;
@@ -126,7 +127,7 @@ static inline struct packet *log_at(const struct packet_log *log, uint64_t pn)
 
 static inline bool log_has(const struct packet_log *log, uint64_t pn)
 {
-	return pn && pn < log->next && log->next - pn <= log->cap;
+	return pn >= log->first && pn < log->next && log->next - pn <= log->cap;
 }
 
 static inline bool rdt_dead(const struct rdt_conn *c)
@@ -134,12 +135,13 @@ static inline bool rdt_dead(const struct rdt_conn *c)
 	return c->aborted || c->reset_code;
 }
 
+uint64_t rdt_linger_end(const struct rdt_conn *c); /* of RDT_CLOSING */
 void rdt_frame_identity(struct hk_frame *h, const struct rdt_identity *id);
 
 /* loss.c */
 struct rdt_ack {
 	uint64_t largest, cum, credit;
-	uint64_t delay;
+	uint64_t delay; /* UINT64_MAX: the ACK was held longer than the field can tell */
 	struct rdt_range runs[HK_ACK_RANGES_MAX + 1]; /* newest first */
 	int nruns;
 };

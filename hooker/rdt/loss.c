@@ -53,7 +53,7 @@ int rdt_ack_decode(const struct rdt_conn *c, const struct rdt_frame *f, struct r
 	a->largest = expand(c->log.next, f->ack_largest);
 	if (!a->largest || a->largest >= c->log.next || a->largest <= f->ack_first)
 		return RDT_BAD_ACK;
-	a->delay = f->ack_delay_us * 1000ull;
+	a->delay = f->ack_delay_us < UINT16_MAX ? f->ack_delay_us * 1000ull : UINT64_MAX;
 	below = a->largest - f->ack_first;
 	a->runs[a->nruns++] = (struct rdt_range){below, a->largest + 1};
 	if (f->kind != HK_FRAME_ACK)
@@ -314,7 +314,7 @@ int rdt_ack_apply(struct rdt_conn *c, uint64_t now, const struct rdt_ack *a)
 	c->st.waiting_since = c->flying ? now : 0;
 	if (a->largest > c->largest_acked) {
 		c->largest_acked = a->largest;
-		if (w.newest_pn == a->largest && w.newest_flying) {
+		if (w.newest_pn == a->largest && w.newest_flying && a->delay != UINT64_MAX) {
 			rtt_sample(c, now - w.newest_sent, a->delay);
 			sampled = true;
 		}

@@ -38,7 +38,7 @@ void rdt_start(struct rdt_conn *c, uint64_t now)
 	c->path->jumps++;
 	c->pace_until = now + c->srtt;
 	rdt_pace_update(c, now);
-	c->tokens = (int64_t)BURST_PACKETS * c->cc.mss;
+	c->tokens = (double)BURST_PACKETS * c->cc.mss;
 }
 
 static void jump_over(struct rdt_conn *c)

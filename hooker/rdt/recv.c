@@ -10,9 +10,11 @@
 
 int rdt_ack_encode(const struct rdt_conn *c, struct hk_ack_range *runs)
 {
-	int n = 0;
+	int n = 0, max = c->payload_max / sizeof(*runs);
 
-	for (int i = c->seen.n - 2; i >= 0 && n < HK_ACK_RANGES_MAX; i--, n++) {
+	if (max > HK_ACK_RANGES_MAX)
+		max = HK_ACK_RANGES_MAX;
+	for (int i = c->seen.n - 2; i >= 0 && n < max; i--, n++) {
 		const struct rdt_range *r = rdt_ranges_at(&c->seen, i);
 
 		runs[n].first = htobe32((uint32_t)r->first);

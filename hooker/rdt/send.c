@@ -27,7 +27,8 @@ static bool log_room(struct rdt_conn *c, uint64_t spare)
 	p = calloc(cap, sizeof(*p));
 	if (!p)
 		return false;
-	for (uint64_t pn = log->next - log->cap; log->cap && pn < log->next; pn++)
+	log->first = log->next - log->cap;
+	for (uint64_t pn = log->first; pn < log->next; pn++)
 		p[pn & (cap - 1)] = *log_at(log, pn);
 	free(log->p);
 	log->p = p;
@@ -231,11 +232,11 @@ static bool may_send(struct rdt_conn *c, uint64_t now, uint64_t size, bool lost)
 		/* No acknowledgements clock us after a pause. */
 		c->pace_until = now + c->srtt;
 		c->tokens_at = now;
-		c->tokens = (int64_t)BURST_PACKETS * c->cc.mss;
+		c->tokens = (double)BURST_PACKETS * c->cc.mss;
 		rdt_pace_update(c, now);
 	}
 	refill(c, now);
-	if (c->pace_rate == 0.0 || c->tokens > 0)
+	if (c->pace_rate == 0.0 || c->tokens > 0.0)
 		return true;
 	c->round_limited = true;
 	quantum = c->pace_rate * WAKE_TIME;
@@ -348,7 +349,7 @@ uint64_t rdt_next_timeout(const struct rdt_conn *c)
 	sooner(&t, c->pace_wake);
 	sooner(&t, rdt_pto_deadline(c));
 	if (!c->lingered && !c->aborted && rdt_state(c, c->last_heard) == RDT_CLOSING)
-		sooner(&t, c->last_heard + 3 * rdt_pto(c));
+		sooner(&t, rdt_linger_end(c));
 	return t;
 }
 

@@ -236,6 +236,8 @@ static void check_promises(struct sim *s, struct sim_flow *f)
 	for (int i = 0; i < 2; i++) {
 		const struct rdt_conn *c = f->end[i].conn, *o = f->end[!i].conn;
 
+		if (!c || !o)
+			continue;
 		expect(s, c->highest - c->read_off <= c->cfg.recv_buffer, "receive bound");
 		expect(s, c->write_end - c->una <= c->cfg.send_buffer, "send bound");
 		expect(s, c->sent_end <= o->credit, "credit exceeded");
@@ -312,6 +314,7 @@ static void read_done(struct sim *s, struct sim_end *e)
 {
 	if (!e->end_seen && rdt_delivered_all(e->conn)) {
 		e->end_seen = true;
+		e->got_code = rdt_end_code(e->conn);
 		e->done_at = s->now;
 	}
 }
@@ -392,7 +395,7 @@ static void take_batch(struct sim *s, struct sim_end *e, const struct sim_end *p
 		if (ev & RDT_EV_DIRECT)
 			n++;
 		if (ev & RDT_EV_RESET)
-			e->reset_seen = true;
+			e->reset_seen = true, e->got_reset = rdt_reset_code(e->conn);
 		expect(s, !(ev & RDT_EV_END) || rdt_received_all(e->conn), "END before its bytes");
 	}
 	direct_flush(s, e, peer, iov, n);
@@ -400,11 +403,46 @@ static void take_batch(struct sim *s, struct sim_end *e, const struct sim_end *p
 		packet_put(s, used[--k]);
 }
 
+/* A connection that is gone: what the daemon answers then. */
+static void take_unknown(struct sim *s, int flow, int who)
+{
+	struct sim_end *e = &s->flow[flow].end[who];
+	struct rdt_datagram d;
+	struct rdt_frame f;
+
+	while (e->in_head) {
+		struct sim_packet *p = e->in_head;
+
+		e->in_head = p->next;
+		expect(s, !rdt_frame_parse(p->buf, p->len, &f), "frame refused by the parser");
+		if (rdt_stateless_reset(&f, &d))
+			link_send(s, flow, !who, &d);
+		packet_put(s, p);
+	}
+	e->in_tail = &e->in_head;
+}
+
+/* The daemon forgets a connection as soon as the library lets it. */
+static void maybe_close(struct sim *s, struct sim_end *e)
+{
+	if (!all_in(e) || rdt_state(e->conn, s->now) != RDT_CLOSED)
+		return;
+	rdt_stats(e->conn, &e->last_stats);
+	rdt_conn_destroy(e->conn);
+	e->conn = NULL;
+	e->closed = true;
+}
+
 static void end_work(struct sim *s, int flow, int who)
 {
 	struct sim_end *e = &s->flow[flow].end[who], *peer = &s->flow[flow].end[!who];
 	struct rdt_datagram d;
 	int guard = 0;
+
+	if (e->closed) {
+		take_unknown(s, flow, who);
+		return;
+	}
 
 	while (e->in_head && s->now >= e->wake_at)
 		take_batch(s, e, peer);
@@ -424,6 +462,7 @@ static void end_work(struct sim *s, int flow, int who)
 	check_promises(s, &s->flow[flow]);
 	if (++s->steps % 512 == 0)
 		check_books(s, e->conn);
+	maybe_close(s, e);
 }
 
 /* ---- the clock ---- */
@@ -436,13 +475,15 @@ static void earlier(uint64_t *t, uint64_t other)
 
 static uint64_t end_next(const struct sim *s, const struct sim_end *e)
 {
-	uint64_t t = rdt_next_timeout(e->conn);
+	uint64_t t = e->closed ? RDT_NEVER : rdt_next_timeout(e->conn);
 
 	if (e->in_head)
 		earlier(&t, e->wake_at);
+	if (e->closed)
+		return t;
 	if (!e->finished && !e->aborted && e->write_at > s->now)
 		earlier(&t, e->write_at);
-	if (e->read_at > s->now && rdt_readable(e->conn))
+	if (e->read_at > s->now && (rdt_readable(e->conn) || rdt_delivered_all(e->conn)))
 		earlier(&t, e->read_at);
 	return t;
 }
@@ -467,13 +508,9 @@ static void flow_start(struct sim *s, int i)
 		end_work(s, i, e);
 }
 
-static bool flow_over(const struct sim *s, const struct sim_flow *f)
+static bool flow_over(const struct sim_flow *f)
 {
-	for (int e = 0; e < 2; e++)
-		if (!f->started || !all_in(&f->end[e]) ||
-		    rdt_state(f->end[e].conn, s->now) != RDT_CLOSED)
-			return false;
-	return true;
+	return f->end[0].closed && f->end[1].closed;
 }
 
 static void arrive(struct sim *s, struct sim_packet *p)
@@ -498,7 +535,7 @@ int sim_run(struct sim *s, uint64_t until)
 		if (s->error)
 			return -1;
 		for (int i = 0; i < s->nflows; i++) {
-			over = over && flow_over(s, &s->flow[i]);
+			over = over && flow_over(&s->flow[i]);
 			if (!s->flow[i].started)
 				earlier(&next, s->flow[i].start_at);
 			for (int e = 0; s->flow[i].started && e < 2; e++)
@@ -524,6 +561,12 @@ int sim_run(struct sim *s, uint64_t until)
 					end_work(s, i, e);
 		}
 	}
+}
+
+void sim_drop_all(struct sim *s)
+{
+	while (s->nheap)
+		packet_put(s, s->heap[--s->nheap]);
 }
 
 void sim_free(struct sim *s)
