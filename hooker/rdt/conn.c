@@ -12,8 +12,8 @@
 #define ACKED_MAX	  256
 #define DEFAULT_RTT	  (100 * RDT_NS_PER_MS)
 #define LOG_PACKETS_FLOOR 1024
-#define LINGER_PTOS	  8
-#define LINGER_MIN	  (1000 * RDT_NS_PER_MS)
+#define LINGER_PTOS	  16
+#define LINGER_MIN	  (2000 * RDT_NS_PER_MS)
 #define LINGER_MAX	  (5000 * RDT_NS_PER_MS)
 
 void rdt_config_default(struct rdt_config *cfg)

@@ -156,7 +156,7 @@ int rdt_stateless_reset(const struct rdt_frame *in, struct rdt_datagram *out)
 	h.flags_code = HK_CODE_UNKNOWN << 4;
 	h.pn = htobe32(1);
 	memcpy(out->hdr, &h, sizeof(h));
-	out->iov[0] = (struct iovec){out->hdr, sizeof(h)};
+	out->iov[0] = (struct iovec){ out->hdr, sizeof(h) };
 	out->niov = 1;
 	out->len = sizeof(h);
 	out->kind = HK_FRAME_RESET;

@@ -55,7 +55,7 @@ int rdt_ack_decode(const struct rdt_conn *c, const struct rdt_frame *f, struct r
 		return RDT_BAD_ACK;
 	a->delay = f->ack_delay_us < UINT16_MAX ? f->ack_delay_us * 1000ull : UINT64_MAX;
 	below = a->largest - f->ack_first;
-	a->runs[a->nruns++] = (struct rdt_range){below, a->largest + 1};
+	a->runs[a->nruns++] = (struct rdt_range){ below, a->largest + 1 };
 	if (f->kind != HK_FRAME_ACK)
 		return 0;
 	for (int i = 0; i < f->len / (int)sizeof(struct hk_ack_range); i++) {
@@ -291,7 +291,7 @@ static int advance_una(struct rdt_conn *c, const struct rdt_ack *a)
 
 int rdt_ack_apply(struct rdt_conn *c, uint64_t now, const struct rdt_ack *a)
 {
-	struct ack_walk w = {.c = c, .now = now};
+	struct ack_walk w = { .c = c, .now = now };
 	bool sampled = false;
 	int ev = advance_una(c, a);
 

@@ -82,7 +82,7 @@ static int take_data(struct rdt_conn *c, const struct rdt_frame *f, struct iovec
 		return 0;
 	}
 	if (direct && c->read_off + c->direct_pending == c->recv_next) {
-		*direct = (struct iovec){(void *)src, end - off};
+		*direct = (struct iovec){ (void *)src, end - off };
 		c->direct_pending += end - off;
 		ev = RDT_EV_DIRECT;
 	} else {

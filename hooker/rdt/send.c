@@ -82,7 +82,7 @@ static int emit_ack(struct rdt_conn *c, uint64_t now, struct rdt_datagram *out)
 	n = rdt_ack_encode(c, (struct hk_ack_range *)(out->hdr + FRAME_HDR));
 	h->len = htobe16(n * sizeof(struct hk_ack_range));
 	out->len = FRAME_HDR + n * sizeof(struct hk_ack_range);
-	out->iov[0] = (struct iovec){out->hdr, out->len};
+	out->iov[0] = (struct iovec){ out->hdr, out->len };
 	out->niov = 1;
 	out->kind = HK_FRAME_ACK;
 	c->st.acks_sent++;
@@ -99,12 +99,13 @@ static int emit(struct rdt_conn *c, uint64_t now, struct rdt_datagram *out, int 
 	int code = kind == HK_FRAME_END ? c->end_code : kind == HK_FRAME_RESET ? c->abort_code : 0;
 
 	*p = (struct packet){
-		.sent = now, .offset = off, .len = len, .state = PKT_FLYING, .kind = kind};
+		.sent = now, .offset = off, .len = len, .state = PKT_FLYING, .kind = kind
+	};
 	fill_header(c, h, now, kind, code);
 	h->len = htobe16(len);
 	h->pn = htobe32((uint32_t)c->log.next++);
 	h->offset = htobe64(off);
-	out->iov[0] = (struct iovec){out->hdr, FRAME_HDR};
+	out->iov[0] = (struct iovec){ out->hdr, FRAME_HDR };
 	out->niov = 1 + (len ? rdt_ring_vec(&c->out, off, len, out->iov + 1) : 0);
 	out->len = FRAME_HDR + len;
 	out->kind = kind;

@@ -33,7 +33,7 @@ const uint8_t *sim_pattern(uint64_t offset)
 
 void sim_init(struct sim *s, uint64_t seed)
 {
-	struct sim_rng fixed = {42};
+	struct sim_rng fixed = { 42 };
 
 	if (!pattern[0])
 		for (int i = 0; i < SIM_PATTERN; i++)
@@ -493,11 +493,11 @@ static void flow_start(struct sim *s, int i)
 	struct sim_flow *f = &s->flow[i];
 
 	for (int e = 0; e < 2; e++) {
-		struct rdt_identity id = {.key = {e ? 0x0200000a : 0x0100000a,
-						  e ? 0x0100000a : 0x0200000a, 1000u + e,
-						  1001u - e},
-					  .local_isn = 77 + e,
-					  .remote_isn = 78 - e};
+		struct rdt_identity id = { .key = { e ? 0x0200000a : 0x0100000a,
+						    e ? 0x0100000a : 0x0200000a, 1000u + e,
+						    1001u - e },
+					   .local_isn = 77 + e,
+					   .remote_isn = 78 - e };
 
 		f->end[e].conn = rdt_conn_create(&f->end[e].cfg, &id, &s->path[e], s->now);
 		if (!f->end[e].conn)
@@ -561,6 +561,11 @@ int sim_run(struct sim *s, uint64_t until)
 					end_work(s, i, e);
 		}
 	}
+}
+
+void sim_kick(struct sim *s, int flow, int who)
+{
+	end_work(s, flow, who);
 }
 
 void sim_drop_all(struct sim *s)

@@ -46,7 +46,7 @@ struct sim_end {
 	struct rdt_config cfg;
 	/* writer */
 	uint64_t to_write, written, write_max, write_pause, write_at;
-	uint64_t abort_at_byte; /* 0 = never */
+	uint64_t abort_at_byte;		/* 0 = never */
 	bool finished, aborted, closed; /* closed: conn destroyed, last_stats kept */
 	struct rdt_stats last_stats;
 	uint8_t got_code, got_reset;
@@ -88,6 +88,8 @@ void sim_init(struct sim *s, uint64_t seed);
 struct sim_flow *sim_add_flow(struct sim *s);
 /* Runs until every flow is complete or reset (0), a promise is broken (-1, s->error), or until (1). */
 int sim_run(struct sim *s, uint64_t until);
+/* Lets an end look round after the test called its connection directly. */
+void sim_kick(struct sim *s, int flow, int who);
 /* The carrier broke: everything on the wire is gone. */
 void sim_drop_all(struct sim *s);
 void sim_free(struct sim *s);

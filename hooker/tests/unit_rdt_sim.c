@@ -13,7 +13,7 @@
 
 #include "hooker/tests/rdt_sim.h"
 
-#define RUNS	 3000
+#define RUNS	 2000
 #define DEADLINE (3600 * SIM_SEC)
 
 enum story { PLAIN, ABORT, DARK, DARK_FOREVER, MOVE, STORIES };
@@ -30,7 +30,7 @@ static double some(struct sim_rng *r, double chance, double max)
 
 static void random_link(struct sim_rng *r, struct sim_link *l)
 {
-	static const double rates[] = {0, 0, 0.125, 0.0125, 0.00125, 0.00025};
+	static const double rates[] = { 0, 0, 0.125, 0.0125, 0.00125, 0.00025 };
 
 	l->rate = rates[sim_below(r, 6)];
 	l->queue = 4000 + sim_below(r, sim_chance(r, 0.5) ? 20000 : 1000000);
@@ -44,11 +44,11 @@ static void random_link(struct sim_rng *r, struct sim_link *l)
 
 static void random_end(struct sim_rng *r, struct sim_end *e)
 {
-	static const uint64_t sizes[] = {0, 1, 100, 1408, 1409, 20000, 100000, 100000};
-	static const uint64_t datagrams[] = {256, 600, 1452, 1472, 1472, 1472};
+	static const uint64_t sizes[] = { 0, 1, 100, 1408, 1409, 20000, 100000, 100000 };
+	static const uint64_t datagrams[] = { 256, 600, 1452, 1472, 1472, 1472 };
 
 	e->to_write = sim_below(r, 1 + pick(r, sizes, 8));
-	if (sim_chance(r, 0.03))
+	if (sim_chance(r, 0.01))
 		e->to_write = sim_below(r, 3000000);
 	e->write_max = sim_chance(r, 0.3) ? 1 + sim_below(r, 3000) : UINT64_MAX;
 	if (sim_chance(r, 0.3))
@@ -88,20 +88,19 @@ static int move(struct sim *s, bool reliable)
 		r = sim_run(s, s->now + sim_below(&s->rng, 200 * SIM_MS));
 		if (r != 1 || end->closed)
 			continue;
-		s->link[!e] = (struct sim_link){.delay = SIM_MS, .queue = UINT64_MAX};
+		s->link[!e] = (struct sim_link){ .delay = SIM_MS, .queue = UINT64_MAX };
 		if (!reliable)
 			s->link[!e].loss = 0.02;
 		end->cfg.max_datagram = reliable ? 1472 : 1200;
 		rdt_path_changed(end->conn, s->now, NULL, end->cfg.max_datagram, reliable);
-		/* As a daemon does after any call. */
-		end->write_at = s->now + 1;
+		sim_kick(s, 0, e);
 	}
 	return r;
 }
 
 static int tell(struct sim *s, uint64_t seed, enum story story, const char *what)
 {
-	static const char *const names[] = {"plain", "abort", "dark", "dark forever", "move"};
+	static const char *const names[] = { "plain", "abort", "dark", "dark forever", "move" };
 
 	print_error("seed %llu (%s): %s at %.3f s; run again with RDT_SEED=%llu\n",
 		    (unsigned long long)seed, names[story], what, s->now / 1e9,
@@ -112,17 +111,18 @@ static int tell(struct sim *s, uint64_t seed, enum story story, const char *what
 
 		if (end->conn)
 			rdt_stats(end->conn, &st);
-		print_error("  end %d: wrote %llu/%llu got %llu end %d(%d) reset %d(%d) aborted %d closed %d "
-			    "sent %llu rtx %llu lost %llu spurious %llu pto %llu in flight %llu "
-			    "unsent %llu refused %llu\n",
-			    e, (unsigned long long)end->written, (unsigned long long)end->to_write,
-			    (unsigned long long)end->got, end->end_seen, end->got_code,
-			    end->reset_seen, end->got_reset, end->aborted, end->closed,
-			    (unsigned long long)st.sent_packets, (unsigned long long)st.rtx_packets,
-			    (unsigned long long)st.lost_packets,
-			    (unsigned long long)st.spurious_packets, (unsigned long long)st.pto_total,
-			    (unsigned long long)st.in_flight, (unsigned long long)st.unsent,
-			    (unsigned long long)st.refused[RDT_BAD_ACK]);
+		print_error(
+			"  end %d: wrote %llu/%llu got %llu end %d(%d) reset %d(%d) aborted %d closed %d "
+			"sent %llu rtx %llu lost %llu spurious %llu pto %llu in flight %llu "
+			"unsent %llu refused %llu\n",
+			e, (unsigned long long)end->written, (unsigned long long)end->to_write,
+			(unsigned long long)end->got, end->end_seen, end->got_code, end->reset_seen,
+			end->got_reset, end->aborted, end->closed,
+			(unsigned long long)st.sent_packets, (unsigned long long)st.rtx_packets,
+			(unsigned long long)st.lost_packets,
+			(unsigned long long)st.spurious_packets, (unsigned long long)st.pto_total,
+			(unsigned long long)st.in_flight, (unsigned long long)st.unsent,
+			(unsigned long long)st.refused[RDT_BAD_ACK]);
 	}
 	return -1;
 }
@@ -195,9 +195,9 @@ static int one(uint64_t seed)
 		random_end(r, &f->end[d]);
 	}
 	if (sim_chance(r, 0.3)) /* a path memory, right or wrong */
-		s.path[0] = (struct rdt_path){.window = sim_below(r, 4 << 20),
-					      .min_rtt = sim_below(r, 100 * SIM_MS),
-					      .updated = s.now};
+		s.path[0] = (struct rdt_path){ .window = sim_below(r, 4 << 20),
+					       .min_rtt = sim_below(r, 100 * SIM_MS),
+					       .updated = s.now };
 	if (story == ABORT)
 		f->end[sim_below(r, 2)].abort_at_byte = 1 + sim_below(r, 50000);
 	if (story == DARK || story == DARK_FOREVER)
