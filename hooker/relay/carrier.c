@@ -29,7 +29,7 @@ struct carrier {
 	int fd;
 	bool gso;
 	struct event *readable;
-	uint64_t sent, received, send_errors, malformed[RDT_BAD_MAX];
+	uint64_t sent, received, send_errors, icmp_errors, malformed[RDT_BAD_MAX];
 	struct rdt_datagram out[SEND_BATCH];
 	struct received {
 		struct iovec iov;
@@ -294,12 +294,50 @@ static bool receive(struct carrier *carrier)
 	return got == RECEIVE_BATCH;
 }
 
+/*
+ * ICMP says that nobody listens at the peer: its daemon is gone, and with it what it held. The error
+ * quotes our datagram; only a quoted identity that matches a connection counts, so that forging it is
+ * as hard as forging a frame.
+ */
+static struct conn *find_quoted(struct hk_relay *relay, const struct hk_frame *frame)
+{
+	struct sock_key key = {
+		.src_ip4 = frame->src_ip4,
+		.dst_ip4 = frame->dst_ip4,
+		.src_port = ntohl(frame->src_port),
+		.dst_port = ntohl(frame->dst_port),
+	};
+	struct conn *conn = conn_find(relay, &key, ntohl(frame->src_isn));
+
+	return conn && conn->remote_isn == ntohl(frame->dst_isn) ? conn : NULL;
+}
+
+static void receive_errors(struct carrier *carrier)
+{
+	struct hk_frame frame;
+	struct conn *conn;
+
+	for (;;) {
+		struct iovec iov = { &frame, sizeof(frame) };
+		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+		ssize_t len = recvmsg(carrier->fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT);
+
+		if (len < 0)
+			return;
+		carrier->icmp_errors++;
+		conn = len == sizeof(frame) ? find_quoted(carrier->relay, &frame) : NULL;
+		if (conn)
+			conn_peer_gone(conn);
+	}
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct carrier *carrier = arg;
 	int round;
 
 	(void)fd, (void)what;
+	receive_errors(carrier);
 	for (round = 0; round < RECEIVE_ROUNDS; round++)
 		if (!receive(carrier))
 			break;
@@ -314,9 +352,10 @@ json_t *carrier_stats_json(const struct carrier *carrier)
 	for (reason = 1; reason < RDT_BAD_MAX; reason++)
 		json_object_set_new(malformed, rdt_bad_name(reason),
 				    json_integer(carrier->malformed[reason]));
-	return json_pack("{s:I, s:I, s:I, s:b, s:o}", "sent", (json_int_t)carrier->sent, "received",
-			 (json_int_t)carrier->received, "send_errors",
-			 (json_int_t)carrier->send_errors, "gso", carrier->gso, "malformed",
+	return json_pack("{s:I, s:I, s:I, s:I, s:b, s:o}", "sent", (json_int_t)carrier->sent,
+			 "received", (json_int_t)carrier->received, "send_errors",
+			 (json_int_t)carrier->send_errors, "icmp_errors",
+			 (json_int_t)carrier->icmp_errors, "gso", carrier->gso, "malformed",
 			 malformed);
 }
 
@@ -349,6 +388,7 @@ static int open_socket(struct carrier *carrier)
 	if (carrier->port == HK_RELAY_LITE_PORT &&
 	    setsockopt(carrier->fd, SOL_SOCKET, SO_NO_CHECK, &one, sizeof(one)))
 		return -errno;
+	setsockopt(carrier->fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one));
 	/* Fails before Linux 5.0: then each datagram comes alone. */
 	setsockopt(carrier->fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one));
 	if (bind(carrier->fd, (struct sockaddr *)&addr, sizeof(addr))) {

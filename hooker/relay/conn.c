@@ -15,6 +15,7 @@
 
 #include "bpf/relay.skel.h"
 #include "hooker/log.h"
+#include "hooker/sockdestroy.h"
 
 #define NS_PER_S       1000000000ull
 #define RETRY_NS       1000000ull     /* delivery refused for want of memory: try again */
@@ -172,6 +173,17 @@ void conn_fail(struct conn *conn, uint8_t code, enum hk_reason reason)
 	reset_local(conn);
 	evbuffer_drain(conn->backlog, evbuffer_get_length(conn->backlog));
 	conn_touch(conn);
+}
+
+void conn_peer_gone(struct conn *conn)
+{
+	if (conn->failed)
+		return;
+	/* Nobody holds a FIN back there any more: destroying the socket ends its repetition, and
+	 * the RST it sends is what the peer's application must see. */
+	if (hk_sock_destroy(&conn->id.key, 1) < 0)
+		hk_debug("can't destroy the socket on port %u", conn->id.key.src_port);
+	conn_fail(conn, HK_CODE_TIMEOUT, HK_REASON_DAEMON_STOPPED);
 }
 
 int conn_take(struct conn *conn, const void *bytes, size_t len)

@@ -112,6 +112,8 @@ int conn_input(struct conn *conn, uint64_t now, const struct rdt_frame *frame,
 void conn_settle(struct conn *conn, uint64_t now);
 /* Ends both directions at both ends; the application here reads ECONNRESET. */
 void conn_fail(struct conn *conn, uint8_t code, enum hk_reason reason);
+/* The peer's daemon is gone: both applications must hear of it, also behind the peer's plain TCP. */
+void conn_peer_gone(struct conn *conn);
 
 /* ---- redirect.c: the redirection socket ---- */
 
