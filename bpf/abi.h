@@ -85,29 +85,88 @@ struct hk_flow {
 	__u8 transport; /* enum hk_transport */
 	__u8 reason;	/* enum hk_reason */
 	__u16 coverage; /* UDP-Lite coverage, 0 = whole datagram */
-	__u16 pad;
-	__u32 flags;		/* enum hk_flow_flags */
-	__u32 local_isn;	/* host byte order */
-	__u32 remote_isn;	/* host byte order */
-	__u32 ifindex;		/* where its packets arrive, 0 = none yet */
-	__u64 cookie;		/* socket cookie, as in `ss -e` */
-	__u64 since_ns;		/* CLOCK_MONOTONIC at establishment */
-	__u64 tx_bytes;		/* payload the application handed over (relay) or sent (kernel) */
-	__u64 tx_packets;	/* kernel datapath: packets sent on the transport */
-	__u64 rx_packets;	/* kernel datapath: packets received on the transport */
-	__u64 changed_ns;	/* CLOCK_MONOTONIC of the last state or reason change */
-	__u32 rtos;		/* kernel datapath: retransmission timeouts while redirected */
-	__u32 datapath_priv[3]; /* kernel datapath's own */
+	__u8 agreed;	/* kernel: enum hk_transport negotiated, kept after a fallback */
+	__u8 damage;	/* kernel: accept damage outside the checksum coverage */
+	__u32 flags;	  /* enum hk_flow_flags */
+	__u32 local_isn;  /* host byte order */
+	__u32 remote_isn; /* host byte order */
+	__u32 ifindex;	  /* where its packets arrive, 0 = none yet */
+	__u64 cookie;	  /* socket cookie, as in `ss -e` */
+	__u64 since_ns;	  /* CLOCK_MONOTONIC at establishment */
+	__u64 tx_bytes;	  /* payload the application handed over (relay) or sent (kernel) */
+	__u64 tx_packets; /* kernel: packets sent on the transport */
+	__u64 rx_packets; /* kernel: packets received on the transport; 0 = not yet in use */
+	__u64 changed_ns; /* CLOCK_MONOTONIC of the last state or reason change */
+	__u32 rtos;	  /* kernel: retransmission timeouts while redirected */
+	__u32 rx_seq;	  /* kernel: end of the newest segment received on the transport */
+	__u32 rx_ack;	  /* kernel: its acknowledgement number */
+	__u32 tx_seq;	  /* kernel: end of the newest segment sent on the transport */
+	__u32 tcp_tx;	  /* kernel: segments sent in TCP while the transport was being probed */
+	__u16 tcp_run;	  /* kernel: TCP segments received since the last one on the transport */
+	__u8 twice;	  /* kernel: how many of the next packets go on both, transport and TCP */
+	__u8 signal;	  /* kernel: how many of the next packets tell the peer of the fallback */
 };
-_Static_assert(sizeof(struct hk_flow) == 88, "hk_flow has no hidden padding");
+_Static_assert(sizeof(struct hk_flow) == 96, "hk_flow has no hidden padding");
 
-/* What new connections ask for; array of one, written by userspace at any time. */
+/*
+ * What new connections ask for; array of one, written by userspace at any time. The rules in force
+ * are rules_count entries of hk_rules from rules_first: userspace fills the half that is not in use,
+ * then switches both fields in one 4-byte store.
+ */
 struct hk_config {
-	__u8 datapath;	/* enum hk_datapath */
+	__u8 datapath;	/* enum hk_datapath: the default, where no rule matches */
 	__u8 transport; /* enum hk_transport */
 	__u16 coverage; /* UDP-Lite coverage, 0 = whole datagram */
-	__u32 flags;
+	__u32 flags;	/* enum hk_config_flags */
+	__u16 rules_first;
+	__u16 rules_count;
+	__u32 path_ttl_s; /* how long a path that refused the transport is remembered; 0 = not at all */
 };
+_Static_assert(sizeof(struct hk_config) == 16, "hk_config has no hidden padding");
+
+enum hk_config_flags {
+	HK_CONFIG_DAMAGE = 1 << 0, /* kernel: default for hk_rule.damage */
+};
+
+/* One rule of the list; the first that matches a connection decides. Array hk_rules. */
+#define HK_RULES_MAX 32
+struct hk_rule {
+	__u32 remote_ip[4];   /* network order, IPv4 as ::ffff:a.b.c.d, already masked */
+	__u32 remote_mask[4]; /* network order; all zero = any address */
+	__u16 local_port;     /* host order, 0 = any */
+	__u16 remote_port;    /* host order, 0 = any */
+	__u8 datapath;	      /* enum hk_datapath; HK_DATAPATH_NONE = leave it on TCP */
+	__u8 transport;	      /* enum hk_transport */
+	__u16 coverage;
+	__u64 cgroup; /* cgroup id of the process that connects or listens, 0 = any */
+	__u8 damage;  /* accept damage outside the checksum coverage */
+	__u8 pad[7];
+};
+_Static_assert(sizeof(struct hk_rule) == 56, "hk_rule has no hidden padding");
+
+/* A path that refused a transport: LRU hash hk_paths, written on fallback, read on connect. */
+struct hk_path_key {
+	__u32 remote_ip[4];
+	__u32 transport;
+};
+
+struct hk_path {
+	__u64 at_ns;  /* CLOCK_MONOTONIC of the last refusal */
+	__u32 reason; /* enum hk_reason */
+	__u32 count;
+};
+_Static_assert(sizeof(struct hk_path) == 16, "hk_path has no hidden padding");
+
+/* Server end between SYN-ACK and ACK: LRU hash hk_half. */
+struct hk_half {
+	__u8 datapath;
+	__u8 transport;
+	__u16 coverage;
+	__u8 damage;
+	__u8 pad[3];
+	__u32 heard; /* packets the client has already sent on the transport */
+};
+_Static_assert(sizeof(struct hk_half) == 12, "hk_half has no hidden padding");
 
 /*
  * What Hooker userspace orders for one relayed connection (map hk_orders, keyed by sock_key). A map
@@ -195,6 +254,24 @@ enum hk_counter {
 	HK_COUNT_XDP_HELD,     /* FIN or RST held until the stream is complete */
 	HK_COUNT_XDP_TCP_DATA, /* TCP payload on a redirected connection: dropped */
 	HK_COUNT_EVENT_LOST,   /* ring buffer full */
+	HK_COUNT_KERNEL_TX,	   /* kernel datapath: segment sent on the transport */
+	HK_COUNT_KERNEL_TX_GSO,	   /* super-packet sent through the segmenter */
+	HK_COUNT_KERNEL_TX_PROBE,  /* segment sent on both to find out whether the transport works */
+	HK_COUNT_KERNEL_TX_TCP,	   /* segment of a negotiated flow left in TCP while probing */
+	HK_COUNT_KERNEL_TX_ROOM,   /* no room for 8 more bytes: left in TCP */
+	HK_COUNT_KERNEL_TX_WHOLE,  /* super-packet that the segmenter did not cut: left in TCP */
+	HK_COUNT_KERNEL_RX,	   /* packet turned back into TCP */
+	HK_COUNT_KERNEL_RX_UNKNOWN,   /* UDP or UDP-Lite packet of no flow: passed */
+	HK_COUNT_KERNEL_RX_MALFORMED, /* lengths or header fields make no sense: passed */
+	HK_COUNT_KERNEL_RX_CHECKSUM,  /* covered part damaged: dropped */
+	HK_COUNT_KERNEL_RX_NAT,	      /* a NAT rewrote addresses or ports: TCP checksum repaired */
+	HK_COUNT_KERNEL_RX_DAMAGED,   /* damage outside the coverage accepted as asked */
+	HK_COUNT_KERNEL_RX_TCP,	      /* TCP segment where the transport was expected */
+	HK_COUNT_KERNEL_ICMP_REPAIRED, /* quoted packet turned back into TCP */
+	HK_COUNT_KERNEL_ICMP_FALLBACK, /* the path refused the transport */
+	HK_COUNT_KERNEL_ICMP_IGNORED,  /* quotes a sequence number the flow never used */
+	HK_COUNT_KERNEL_SUSPECT,       /* retransmission timeout: both transport and TCP are tried */
+	HK_COUNT_KERNEL_FALLBACK,      /* flow went back to TCP */
 	HK_COUNT_MAX = 64,
 };
 

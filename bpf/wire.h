@@ -29,6 +29,31 @@ struct hk_option {
 } __attribute__((packed));
 _Static_assert(sizeof(struct hk_option) == 8, "the option is 8 bytes on the wire");
 
+/*
+ * Kernel datapath. A segment of a redirected connection is
+ *
+ *   IP | UDP or UDP-Lite header, 8 bytes | the TCP segment, header and all, unchanged
+ *
+ * with the ports of the TCP segment in both headers.
+ *   UDP       length = 8 + the segment. Its checksum is real, yet takes no look at the payload nor
+ *             at the addresses: the TCP checksum makes the segment sum up to the complement of its
+ *             pseudo header, so all that is left is ~(sport + dport + 2 * length + 17 - 6 - (length - 8)).
+ *             What a NAT added to it is therefore just what the TCP checksum inside lacks.
+ *   UDP-Lite  coverage (the length field) = HK_KERNEL_COVERAGE: its header and TCP's ports, sequence
+ *             and acknowledgement numbers, offset, flags and window. The pseudo header's length is
+ *             that of the IP payload (RFC 3828, 3.1).
+ *
+ * SYN and SYN-ACK are always TCP. The client sends its handshake ACK in TCP and once more on the
+ * transport, and so the 2nd, 4th, 8th … segment; each side sends on the transport only after it has
+ * been heard there, and as long as the client has not, its TCP segments repeat the option.
+ *
+ * Fallback: after a retransmission timeout a few segments travel on both; four TCP segments in a row
+ * with nothing on the transport between them mean that the path swallows it. Whoever finds out, or is
+ * told by ICMP, goes on in TCP and says so in the option of its next segments: datapath 0, transport
+ * as negotiated, and the reason (enum hk_reason) in place of the coverage. The peer follows.
+ */
+#define HK_KERNEL_COVERAGE 24
+
 /* Ports on which every relay daemon listens; 18507 = 0x484b, "HK". */
 #define HK_RELAY_PORT	   18507 /* UDP */
 #define HK_RELAY_LITE_PORT 18508 /* UDP-Lite */

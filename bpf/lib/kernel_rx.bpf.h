@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Kernel datapath, receiving: XDP turns packets of the transport back into TCP segments. */
+#ifndef HOOKER_KERNEL_RX_BPF_H
+#define HOOKER_KERNEL_RX_BPF_H
+
+#include "bpf/wire.h"
+#include "bpf/lib/kernel_pkt.bpf.h"
+
+/* In front of a frame whose covered part was verified: tc ingress vouches for the rest if asked. */
+#define HK_RX_MARK 0x484b0088
+
+#define HK_RX_NOT_OURS (-1) /* not an XDP verdict: the next step of the protocol decides */
+
+/* Ethernet and IP headers move up over the removed header. */
+static __always_inline int hk_rx_strip(struct xdp_md *ctx, const int is_ip6)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	__u8 header[HK_L4(1)];
+
+	if (data + HK_L4(is_ip6) > end)
+		return -1;
+	__builtin_memcpy(header, data, HK_L4(is_ip6));
+	if (bpf_xdp_adjust_head(ctx, HK_INSERT))
+		return -1;
+	data = (void *)(long)ctx->data;
+	end = (void *)(long)ctx->data_end;
+	if (data + HK_L4(is_ip6) > end)
+		return -1;
+	__builtin_memcpy(data, header, HK_L4(is_ip6));
+	return 0;
+}
+
+/*
+ * The sender's UDP checksum does not depend on the addresses, and its ports are TCP's: what a NAT has
+ * changed since is the difference to the value expected for the original ports, and is just what the
+ * TCP checksum inside lacks.
+ */
+static __always_inline void hk_rx_undo_nat(struct udphdr *udp, struct tcphdr *tcp)
+{
+	__u16 sent = hk_csum_udp(tcp->source, tcp->dest, udp->len);
+	__u64 sum;
+
+	if (!udp->check || (sent == udp->check && tcp->source == udp->source &&
+			    tcp->dest == udp->dest))
+		return;
+	/*
+	 * ~udp->check - ~sent = what the NAT changed, addresses and ports, seen by UDP; the pseudo
+	 * header and the ports enter TCP's checksum alike.
+	 */
+	sum = (__u64)(__u16)~tcp->check + (__u16)~udp->check + sent;
+	tcp->check = ~hk_csum_fold(sum);
+	tcp->source = udp->source;
+	tcp->dest = udp->dest;
+	hk_counter_inc(HK_COUNT_KERNEL_RX_NAT);
+}
+
+/* The flow was heard on the transport. Returns 0 if the segment cannot be the peer's. */
+static __always_inline int hk_rx_heard(struct hk_flow *flow, const struct tcphdr *tcp, __u32 payload)
+{
+	__u32 seq = bpf_ntohl(tcp->seq), ack = bpf_ntohl(tcp->ack_seq);
+
+	if (!hk_seq_near(seq, flow->rx_seq) || !hk_seq_near(ack, flow->rx_ack))
+		return 0;
+	flow->rx_packets++;
+	flow->tcp_run = 0;
+	if (hk_seq_after(seq + payload, flow->rx_seq))
+		flow->rx_seq = seq + payload;
+	if (hk_seq_after(ack, flow->rx_ack))
+		flow->rx_ack = ack;
+	return 1;
+}
+
+/* Finds the flow of a packet of @transport, or the half-open one, and notes that it was heard. */
+static __always_inline int hk_rx_find(const struct hk_flow_key *key, const struct tcphdr *tcp,
+				      __u32 payload, __u8 transport, __u8 *damage)
+{
+	struct hk_flow *flow = bpf_map_lookup_elem(&hk_flows, key);
+	struct hk_half *half;
+
+	if (flow && flow->state != HK_FLOW_CLOSING) {
+		if (flow->datapath != HK_DATAPATH_KERNEL || flow->agreed != transport)
+			return HK_RX_NOT_OURS;
+		*damage = flow->damage;
+		return hk_rx_heard(flow, tcp, payload) ? 0 : XDP_DROP;
+	}
+	/* The handshake ACK is still on its way to the socket, or is this packet. */
+	half = bpf_map_lookup_elem(&hk_half, key);
+	if (half && half->datapath == HK_DATAPATH_KERNEL && half->transport == transport) {
+		half->heard++;
+		*damage = half->damage;
+		return 0;
+	}
+	if (!flow || flow->datapath != HK_DATAPATH_KERNEL || flow->agreed != transport)
+		return HK_RX_NOT_OURS;
+	flow->rx_packets++;
+	return 0;
+}
+
+/* Verified: strip the header and hand the segment to TCP. */
+static __always_inline int hk_rx_deliver(struct xdp_md *ctx, const int is_ip6)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	__u16 length, header;
+	struct hk_flow_key key;
+	struct udphdr *udp;
+	struct tcphdr *tcp;
+	__u8 transport, damage = 0;
+	void *ip;
+	int ret;
+
+	if (data + HK_L4(is_ip6) + sizeof(*udp) + sizeof(*tcp) > end)
+		return HK_RX_NOT_OURS;
+	ip = data + sizeof(struct ethhdr);
+	udp = data + HK_L4(is_ip6);
+	tcp = (void *)(udp + 1);
+	transport = is_ip6 ? ((struct ipv6hdr *)ip)->nexthdr : ((struct iphdr *)ip)->protocol;
+	length = hk_pkt_payload_len(ip, is_ip6);
+	header = tcp->doff * 4;
+	if (header < sizeof(*tcp) || length < sizeof(*udp) + header || tcp->syn ||
+	    (transport == IPPROTO_UDP && udp->len != bpf_htons(length)))
+		return HK_RX_NOT_OURS;
+	hk_pkt_key(&key, ip, is_ip6, 1, udp->source, udp->dest);
+	ret = hk_rx_find(&key, tcp, length - sizeof(*udp) - header, transport, &damage);
+	if (ret) {
+		hk_counter_inc(ret == XDP_DROP ? HK_COUNT_KERNEL_RX_MALFORMED :
+						 HK_COUNT_KERNEL_RX_UNKNOWN);
+		return ret;
+	}
+	if (transport == IPPROTO_UDP)
+		hk_rx_undo_nat(udp, tcp);
+	if (hk_rx_strip(ctx, is_ip6))
+		return XDP_DROP;
+	data = (void *)(long)ctx->data;
+	end = (void *)(long)ctx->data_end;
+	if (data + HK_L4(is_ip6) > end)
+		return XDP_DROP;
+	hk_pkt_rewrite(data + sizeof(struct ethhdr), is_ip6, IPPROTO_TCP, length - HK_INSERT);
+	hk_counter_inc(HK_COUNT_KERNEL_RX);
+	if (damage && transport == IPPROTO_UDPLITE && !bpf_xdp_adjust_meta(ctx, -4)) {
+		__u32 *mark = (void *)(long)ctx->data_meta;
+
+		if ((void *)(mark + 1) <= (void *)(long)ctx->data)
+			*mark = HK_RX_MARK;
+	}
+	return XDP_PASS;
+}
+
+/* UDP-Lite: 0 if the covered part is whole, XDP_DROP if damaged, else not a packet of ours. */
+static __always_inline int hk_rx_verify(struct xdp_md *ctx, const int is_ip6)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct hk_flow_key key;
+	struct hk_flow *flow;
+	struct udphdr *udp;
+	void *ip;
+
+	if (data + HK_L4(is_ip6) + HK_KERNEL_COVERAGE > end)
+		return HK_RX_NOT_OURS;
+	ip = data + sizeof(struct ethhdr);
+	udp = data + HK_L4(is_ip6);
+	if (udp->len != bpf_htons(HK_KERNEL_COVERAGE))
+		return HK_RX_NOT_OURS;
+	if (hk_pkt_udplite_sum(ip, is_ip6, udp, hk_pkt_payload_len(ip, is_ip6)) == 0xffff)
+		return 0;
+	hk_pkt_key(&key, ip, is_ip6, 1, udp->source, udp->dest);
+	flow = bpf_map_lookup_elem(&hk_flows, &key);
+	if (!flow || flow->datapath != HK_DATAPATH_KERNEL)
+		return HK_RX_NOT_OURS;
+	hk_counter_inc(HK_COUNT_KERNEL_RX_CHECKSUM);
+	return XDP_DROP;
+}
+
+/* Does the TCP header end in Hooker's option, where Hooker's sock_ops puts it? */
+static __always_inline int hk_rx_has_option(struct tcphdr *tcp, void *end)
+{
+	__u32 offset = (tcp->doff * 4 - 8) & 0x3f;
+	__be16 *option = (void *)tcp + offset;
+
+	if (offset < sizeof(*tcp) || (void *)(option + 2) > end)
+		return 0;
+	return option[0] == bpf_htons(HK_OPT_KIND << 8 | sizeof(struct hk_option)) &&
+	       option[1] == bpf_htons(HK_OPT_EXID);
+}
+
+/*
+ * A TCP segment where the transport was expected: a few are normal around a timeout, many in a row
+ * say that the path swallows the transport, or that the peer's Hooker is gone.
+ */
+static __always_inline int hk_rx_tcp(struct xdp_md *ctx, const int is_ip6)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct hk_flow_key key;
+	struct hk_flow *flow;
+	struct tcphdr *tcp;
+	void *ip;
+
+	if (data + HK_L4(is_ip6) + sizeof(*tcp) > end)
+		return HK_RX_NOT_OURS;
+	ip = data + sizeof(struct ethhdr);
+	tcp = data + HK_L4(is_ip6);
+	hk_pkt_key(&key, ip, is_ip6, 1, tcp->source, tcp->dest);
+	flow = bpf_map_lookup_elem(&hk_flows, &key);
+	if (!flow || flow->datapath != HK_DATAPATH_KERNEL)
+		return HK_RX_NOT_OURS;
+	if (flow->state != HK_FLOW_ACTIVE || !flow->rx_packets || tcp->syn || tcp->rst ||
+	    hk_rx_has_option(tcp, end) || !hk_seq_near(bpf_ntohl(tcp->seq), flow->rx_seq) ||
+	    !hk_seq_near(bpf_ntohl(tcp->ack_seq), flow->rx_ack))
+		return XDP_PASS;
+	hk_counter_inc(HK_COUNT_KERNEL_RX_TCP);
+	if (++flow->tcp_run >= (flow->rx_packets < HK_TCP_RUN_NEW ? HK_TCP_RUN_NEW :
+								    HK_TCP_RUN_MAX))
+		hk_fall_back(flow, &key, HK_REASON_BLACKHOLE, 1);
+	else if (flow->tcp_run >= 2)
+		flow->twice = HK_TWICE_ON_RUN;
+	return XDP_PASS;
+}
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Kernel datapath, sending: tc egress.
+ *
+ * A header must never be inserted into a GSO super-packet: the device, or the kernel's software
+ * segmentation, would cut a TCP packet whose IP header says UDP. So a super-packet first goes through
+ * the segmenter, a macvlan on the same interface that may not send more than one segment at a time
+ * (hooker/kernel/segmenter.h). It cuts, hands each segment back to the interface, and this program
+ * sees it again. All of that happens inside one dev_queue_xmit(): no queue, hence no reordering, and
+ * the segments still belong to their socket, so that TCP small queues and pacing keep working.
+ */
+#ifndef HOOKER_KERNEL_TX_BPF_H
+#define HOOKER_KERNEL_TX_BPF_H
+
+#include <linux/pkt_cls.h>
+#include "bpf/wire.h"
+#include "bpf/lib/kernel_pkt.bpf.h"
+
+/* tc_index of packets this program meets twice; the field is otherwise only used by old qdiscs. */
+#define HK_TX_CUT   0x4b43 /* sent to the segmenter */
+#define HK_TX_PLAIN 0x4b50 /* the copy that stays TCP */
+
+/* Interface index of the segmenter; set before load. */
+const volatile __u32 hk_segmenter = 0;
+
+/* Puts the header in front of the TCP segment. Returns 0; or -1, and the packet is as it was. */
+static __always_inline int hk_tx_insert(struct __sk_buff *skb, __u8 transport, const int is_ip6)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct udphdr *udp;
+	__u16 length;
+	void *ip;
+
+	ip = data + sizeof(struct ethhdr);
+	if (data + HK_L4(is_ip6) + sizeof(struct tcphdr) > end)
+		return -1;
+	length = hk_pkt_payload_len(ip, is_ip6) + HK_INSERT;
+	/* NO_CSUM_RESET: the TCP checksum may still be the device's work, and stays so. Fails if the
+	 * packet would outgrow the MTU. */
+	if (bpf_skb_adjust_room(skb, HK_INSERT, BPF_ADJ_ROOM_NET,
+				BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_NO_CSUM_RESET)) {
+		hk_counter_inc(HK_COUNT_KERNEL_TX_ROOM);
+		return -1;
+	}
+	data = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
+	ip = data + sizeof(struct ethhdr);
+	if (data + HK_L4(is_ip6) + HK_KERNEL_COVERAGE > end)
+		return -1;
+	udp = data + HK_L4(is_ip6);
+	__builtin_memcpy(udp, udp + 1, 4); /* the ports */
+	hk_pkt_rewrite(ip, is_ip6, transport, length);
+	if (transport == IPPROTO_UDPLITE) {
+		udp->len = bpf_htons(HK_KERNEL_COVERAGE);
+		udp->check = 0;
+		udp->check = hk_csum_finish(hk_pkt_udplite_sum(ip, is_ip6, udp, length));
+	} else {
+		udp->len = bpf_htons(length);
+		udp->check = hk_csum_udp(udp->source, udp->dest, udp->len);
+	}
+	return 0;
+}
+
+/* A copy of the packet as it is goes out in TCP. */
+static __always_inline void hk_tx_copy(struct __sk_buff *skb)
+{
+	__u32 index = skb->tc_index;
+
+	skb->tc_index = HK_TX_PLAIN;
+	bpf_clone_redirect(skb, skb->ifindex, 0);
+	skb->tc_index = index;
+	hk_counter_inc(HK_COUNT_KERNEL_TX_PROBE);
+}
+
+/* The packet travels on the transport, cut by the segmenter if need be. */
+static __always_inline int hk_tx_send(struct __sk_buff *skb, struct hk_flow *flow, __u32 seq_end,
+				      __u32 payload, const int is_ip6)
+{
+	if (skb->gso_size) {
+		if (skb->tc_index == HK_TX_CUT) { /* not cut after all: once round is enough */
+			hk_counter_inc(HK_COUNT_KERNEL_TX_WHOLE);
+			return TC_ACT_UNSPEC;
+		}
+		skb->tc_index = HK_TX_CUT;
+		hk_counter_inc(HK_COUNT_KERNEL_TX_GSO);
+		return bpf_redirect(hk_segmenter, 0);
+	}
+	if (hk_tx_insert(skb, flow->agreed, is_ip6))
+		return TC_ACT_UNSPEC;
+	flow->tx_packets++;
+	flow->tx_bytes += payload;
+	if (hk_seq_after(seq_end, flow->tx_seq))
+		flow->tx_seq = seq_end;
+	hk_counter_inc(HK_COUNT_KERNEL_TX);
+	return TC_ACT_UNSPEC;
+}
+
+/*
+ * The peer has not been heard on the transport: stay in TCP. The client's 1st, 2nd, 4th … segment also
+ * goes out on the transport, if it is small enough to bear both the option and the header.
+ */
+static __always_inline int hk_tx_probe(struct __sk_buff *skb, struct hk_flow *flow,
+				       const struct hk_flow_key *key, const int is_ip6)
+{
+	__u32 nth = flow->tcp_tx + 1;
+
+	flow->tcp_tx = nth;
+	if (nth >= HK_PROBE_TCP_MAX) {
+		/* Was anybody listening long enough to answer? */
+		if (bpf_ktime_get_ns() - flow->since_ns > 1000000000ULL)
+			hk_fall_back(flow, key, HK_REASON_BLACKHOLE,
+				     flow->flags & HK_FLOW_CLIENT);
+		return TC_ACT_UNSPEC;
+	}
+	hk_counter_inc(HK_COUNT_KERNEL_TX_TCP);
+	if (!(flow->flags & HK_FLOW_CLIENT) || nth & (nth - 1) || skb->gso_size || skb->len > 600)
+		return TC_ACT_UNSPEC;
+	hk_tx_copy(skb);
+	if (hk_tx_insert(skb, flow->agreed, is_ip6))
+		return TC_ACT_SHOT; /* the copy is already under way */
+	flow->tx_packets++;
+	return TC_ACT_UNSPEC;
+}
+
+static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	__u32 seq_end, payload, header;
+	struct hk_flow_key key;
+	struct hk_flow *flow;
+	struct tcphdr *tcp;
+	void *ip;
+
+	/* The headers of a locally made segment are in the linear part. */
+	if (data + HK_L4(is_ip6) + sizeof(*tcp) > end)
+		return TC_ACT_UNSPEC;
+	ip = data + sizeof(struct ethhdr);
+	tcp = data + HK_L4(is_ip6);
+	if (is_ip6 ? ((struct ipv6hdr *)ip)->nexthdr != IPPROTO_TCP :
+		     ((struct iphdr *)ip)->protocol != IPPROTO_TCP ||
+			     ((struct iphdr *)ip)->ihl != 5)
+		return TC_ACT_UNSPEC;
+	hk_pkt_key(&key, ip, is_ip6, 0, tcp->source, tcp->dest);
+	flow = bpf_map_lookup_elem(&hk_flows, &key);
+	if (!hk_kernel_redirected(flow) || tcp->syn || skb->tc_index == HK_TX_PLAIN)
+		return TC_ACT_UNSPEC;
+	if (!flow->rx_packets)
+		return hk_tx_probe(skb, flow, &key, is_ip6);
+	header = HK_L4(is_ip6) + tcp->doff * 4;
+	payload = skb->len - header;
+	seq_end = bpf_ntohl(tcp->seq) + payload;
+	if (flow->twice && skb->tc_index != HK_TX_CUT) {
+		/* After a timeout the peer needs two segments in a row to notice: see HK_TCP_RUN_MAX. */
+		if (flow->twice == HK_TWICE_ON_RTO)
+			hk_tx_copy(skb);
+		hk_tx_copy(skb);
+		flow->twice--;
+	} else if (!payload && !tcp->fin && !tcp->rst && seq_end + 1 == flow->tx_seq &&
+		   skb->tc_index != HK_TX_CUT) {
+		/* A probe of a zero window, or keepalive: on a dead path no timeout would follow it. */
+		hk_tx_copy(skb);
+	}
+	return hk_tx_send(skb, flow, seq_end, payload, is_ip6);
+}
+
+#endif

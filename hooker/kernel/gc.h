@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Removes flows of the kernel datapath that ended long enough ago from hk_flows. */
+#ifndef HOOKER_KERNEL_GC_H
+#define HOOKER_KERNEL_GC_H
+
+/**
+ * @flows_fd: hk_flows. @linger_s: how long a closed flow stays, for the sake of TIME_WAIT; much less
+ * once the table is half full. Returns the number of flows left, or -errno.
+ */
+int hk_kernel_gc(int flows_fd, unsigned int linger_s);
+
+#endif

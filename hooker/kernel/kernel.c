@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "hooker/kernel/kernel.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <netinet/in.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/abi.h"
+#include "bpf/kernel.skel.h"
+#include "hooker/dispatch.h"
+#include "hooker/kernel/gc.h"
+#include "hooker/kernel/segmenter.h"
+#include "hooker/log.h"
+#include "hooker/tc.h"
+
+struct hk_kernel {
+	struct kernel_bpf *skel;
+	struct hk_dispatch *dispatch;
+	struct hk_tc *egress, *ingress;
+	int ifindex;
+	int segmenter; /* interface index, or 0 */
+	int flows_fd;
+	bool steps_set;
+};
+
+static const struct {
+	unsigned int slot;
+	const char *program;
+} steps[] = {
+	{ HK_RX_FIRST(IPPROTO_TCP), "hk_k_tcp" },
+	{ HK_RX_FIRST(IPPROTO_UDP), "hk_k_udp" },
+	{ HK_RX_FIRST(IPPROTO_UDPLITE), "hk_k_verify" },
+	{ HK_RX_FIRST(IPPROTO_ICMP), "hk_k_icmp" },
+	{ HK_RX_FIRST(IPPROTO_ICMPV6), "hk_k_icmp6" },
+};
+
+static int share_maps(struct kernel_bpf *skel, const struct hk_kernel_options *options)
+{
+	const struct {
+		struct bpf_map *map;
+		int fd;
+	} shared[] = {
+		{ skel->maps.hk_flows, options->flows_fd },
+		{ skel->maps.hk_half, options->half_fd },
+		{ skel->maps.hk_paths, options->paths_fd },
+		{ skel->maps.hk_config, options->config_fd },
+		{ skel->maps.hk_count, options->count_fd },
+		{ skel->maps.hk_rx, hk_dispatch_map_fd(options->dispatch) },
+	};
+	size_t i;
+	int err;
+
+	for (i = 0; i < sizeof(shared) / sizeof(shared[0]); i++) {
+		err = bpf_map__reuse_fd(shared[i].map, shared[i].fd);
+		if (err) {
+			hk_error("can't share the map '%s': %s", bpf_map__name(shared[i].map),
+				 strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}
+
+static int set_steps(struct hk_kernel *kernel)
+{
+	__u32 deliver = 0; /* HK_CHAIN_DELIVER */
+	int fd = bpf_program__fd(kernel->skel->progs.hk_k_deliver);
+	size_t i;
+	int err;
+
+	if (bpf_map_update_elem(bpf_map__fd(kernel->skel->maps.hk_chain), &deliver, &fd, BPF_ANY))
+		return -errno;
+	kernel->steps_set = true;
+	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		struct bpf_program *prog = bpf_object__find_program_by_name(kernel->skel->obj,
+									    steps[i].program);
+
+		err = hk_dispatch_set(kernel->dispatch, steps[i].slot, bpf_program__fd(prog));
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int attach(struct hk_kernel *kernel, bool damage)
+{
+	int err;
+
+	/* Receiving first: a peer that hears of us on the transport may answer at once. */
+	err = set_steps(kernel);
+	if (err) {
+		hk_error("can't register with the XDP dispatcher: %s", strerror(-err));
+		return err;
+	}
+	if (damage) {
+		err = hk_tc_attach(&kernel->ingress, kernel->ifindex, HK_TC_INGRESS,
+				   bpf_program__fd(kernel->skel->progs.hk_k_ingress), HK_TC_FIRST);
+		if (err) {
+			hk_error("can't attach to tc ingress of interface %d: %s", kernel->ifindex,
+				 strerror(-err));
+			return err;
+		}
+	}
+	err = hk_tc_attach(&kernel->egress, kernel->ifindex, HK_TC_EGRESS,
+			   bpf_program__fd(kernel->skel->progs.hk_k_egress), HK_TC_LAST);
+	if (err)
+		hk_error("can't attach to tc egress of interface %d: %s", kernel->ifindex,
+			 strerror(-err));
+	return err;
+}
+
+static int make_segmenter(struct hk_kernel *kernel)
+{
+	int segmenter = hk_segmenter_create(kernel->ifindex);
+
+	if (segmenter < 0) {
+		hk_error("can't make a macvlan on interface %d, which the kernel datapath needs to "
+			 "segment: %s",
+			 kernel->ifindex, strerror(-segmenter));
+		if (segmenter == -EBUSY)
+			hk_error("hint: a port of a bridge or bond can't have one; name the bridge "
+				 "or bond itself");
+		else if (segmenter == -EOPNOTSUPP)
+			hk_error("hint: load the kernel module 'macvlan'");
+		return segmenter;
+	}
+	kernel->segmenter = segmenter;
+	return 0;
+}
+
+int hk_kernel_open(struct hk_kernel **out, const struct hk_kernel_options *options)
+{
+	struct hk_kernel *kernel = calloc(1, sizeof(*kernel));
+	int err;
+
+	*out = NULL;
+	if (!kernel)
+		return -ENOMEM;
+	kernel->ifindex = options->ifindex;
+	kernel->dispatch = options->dispatch;
+	kernel->flows_fd = options->flows_fd;
+	kernel->skel = kernel_bpf__open();
+	if (!kernel->skel) {
+		err = -errno;
+		goto out;
+	}
+	err = make_segmenter(kernel);
+	if (err)
+		goto out;
+	kernel->skel->rodata->hk_segmenter = kernel->segmenter;
+	err = share_maps(kernel->skel, options);
+	if (err)
+		goto out;
+	err = kernel_bpf__load(kernel->skel);
+	if (err) {
+		hk_error("can't load the kernel datapath: %s", strerror(-err));
+		goto out;
+	}
+	err = attach(kernel, options->damage);
+	if (err)
+		goto out;
+	*out = kernel;
+	return 0;
+out:
+	hk_kernel_close(kernel);
+	return err;
+}
+
+int hk_kernel_tick(struct hk_kernel *kernel, unsigned int linger_s)
+{
+	int err = hk_segmenter_refresh(kernel->segmenter);
+
+	return err ? err : hk_kernel_gc(kernel->flows_fd, linger_s);
+}
+
+void hk_kernel_close(struct hk_kernel *kernel)
+{
+	size_t i;
+
+	if (!kernel)
+		return;
+	/* Sending first, so that what the peer still sends is understood a little longer. */
+	hk_tc_detach(kernel->egress);
+	hk_tc_detach(kernel->ingress);
+	for (i = 0; kernel->steps_set && i < sizeof(steps) / sizeof(steps[0]); i++)
+		hk_dispatch_set(kernel->dispatch, steps[i].slot, -1);
+	if (kernel->segmenter)
+		hk_segmenter_remove(kernel->ifindex);
+	kernel_bpf__destroy(kernel->skel);
+	free(kernel);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The kernel datapath (bpf/kernel.bpf.c) on one network interface. */
+#ifndef HOOKER_KERNEL_KERNEL_H
+#define HOOKER_KERNEL_KERNEL_H
+
+#include <stdbool.h>
+
+struct hk_dispatch;
+struct hk_kernel;
+
+struct hk_kernel_options {
+	int ifindex;
+	struct hk_dispatch *dispatch; /* on the same interface; must outlive the kernel datapath */
+	bool damage;		      /* also attach to tc ingress, for rules that tolerate damage */
+	/* Maps of the sock_ops object, shared. */
+	int flows_fd;
+	int half_fd;
+	int paths_fd;
+	int config_fd;
+	int count_fd;
+};
+
+/**
+ * Loads the datapath, makes the segmenter, attaches to tc and to the dispatcher. From then on the flows
+ * that sock_ops negotiates are redirected on this interface; until then, and after hk_kernel_close(),
+ * they stay on TCP. Returns 0 or -errno, having reported what is missing.
+ */
+int hk_kernel_open(struct hk_kernel **out, const struct hk_kernel_options *options);
+
+/**
+ * Housekeeping; call it about once a second. Removes flows that ended @linger_s seconds ago (TIME_WAIT
+ * is 60 s; sooner if the table is more than half full). Returns how many flows are in the table, or
+ * -errno.
+ */
+int hk_kernel_tick(struct hk_kernel *kernel, unsigned int linger_s);
+
+/* Detaches and frees; flows go on in TCP. NULL is fine. */
+void hk_kernel_close(struct hk_kernel *kernel);
+
+#endif
