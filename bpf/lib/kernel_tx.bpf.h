@@ -122,6 +122,22 @@ static __always_inline int hk_tx_probe(struct __sk_buff *skb, struct hk_flow *fl
 	return TC_ACT_UNSPEC;
 }
 
+/*
+ * After a timeout packets also go in TCP. The first one does so twice, for the peer only takes notice
+ * of two TCP segments in a row. @probe: of a zero window or an idle connection. If the path swallows
+ * that, or the answer, no timeout will follow, so it always counts as a first one.
+ */
+static __always_inline void hk_tx_doubt(struct __sk_buff *skb, struct hk_flow *flow, int probe)
+{
+	if (!probe && !flow->twice)
+		return;
+	if (probe || flow->twice == HK_TWICE_ON_RTO)
+		hk_tx_copy(skb);
+	hk_tx_copy(skb);
+	if (flow->twice)
+		flow->twice--;
+}
+
 static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
@@ -149,17 +165,8 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 	header = HK_L4(is_ip6) + tcp->doff * 4;
 	payload = skb->len - header;
 	seq_end = bpf_ntohl(tcp->seq) + payload;
-	if (flow->twice && skb->tc_index != HK_TX_CUT) {
-		/* After a timeout the peer needs two segments in a row to notice: see HK_TCP_RUN_MAX. */
-		if (flow->twice == HK_TWICE_ON_RTO)
-			hk_tx_copy(skb);
-		hk_tx_copy(skb);
-		flow->twice--;
-	} else if (!payload && !tcp->fin && !tcp->rst && seq_end + 1 == flow->tx_seq &&
-		   skb->tc_index != HK_TX_CUT) {
-		/* A probe of a zero window, or keepalive: on a dead path no timeout would follow it. */
-		hk_tx_copy(skb);
-	}
+	if (skb->tc_index != HK_TX_CUT)
+		hk_tx_doubt(skb, flow, !payload && !tcp->fin && !tcp->rst && seq_end + 1 == flow->tx_seq);
 	return hk_tx_send(skb, flow, seq_end, payload, is_ip6);
 }
 
