@@ -80,13 +80,13 @@ enum hk_flow_flags {
 
 /* What Hooker knows of one connection. Writers: sock_ops (all), datapath programs (counters). */
 struct hk_flow {
-	__u8 state;	/* enum hk_flow_state */
-	__u8 datapath;	/* enum hk_datapath */
-	__u8 transport; /* enum hk_transport */
-	__u8 reason;	/* enum hk_reason */
-	__u16 coverage; /* UDP-Lite coverage, 0 = whole datagram */
-	__u8 agreed;	/* kernel: enum hk_transport negotiated, kept after a fallback */
-	__u8 damage;	/* kernel: accept damage outside the checksum coverage */
+	__u8 state;	  /* enum hk_flow_state */
+	__u8 datapath;	  /* enum hk_datapath */
+	__u8 transport;	  /* enum hk_transport */
+	__u8 reason;	  /* enum hk_reason */
+	__u16 coverage;	  /* UDP-Lite coverage, 0 = whole datagram */
+	__u8 agreed;	  /* kernel: enum hk_transport negotiated, kept after a fallback */
+	__u8 damage;	  /* kernel: accept damage outside the checksum coverage */
 	__u32 flags;	  /* enum hk_flow_flags */
 	__u32 local_isn;  /* host byte order */
 	__u32 remote_isn; /* host byte order */
@@ -250,28 +250,28 @@ enum hk_counter {
 	HK_COUNT_MSG_DELIVERED, /* message to the application's socket */
 	HK_COUNT_MSG_BOUNCED,	/* no such socket any more */
 	HK_COUNT_MSG_MALFORMED,
-	HK_COUNT_XDP_PASSED,   /* dispatcher: not for Hooker */
-	HK_COUNT_XDP_HELD,     /* FIN or RST held until the stream is complete */
-	HK_COUNT_XDP_TCP_DATA, /* TCP payload on a redirected connection: dropped */
-	HK_COUNT_EVENT_LOST,   /* ring buffer full */
-	HK_COUNT_KERNEL_TX,	   /* kernel datapath: segment sent on the transport */
-	HK_COUNT_KERNEL_TX_GSO,	   /* super-packet sent through the segmenter */
-	HK_COUNT_KERNEL_TX_PROBE,  /* segment sent on both to find out whether the transport works */
-	HK_COUNT_KERNEL_TX_TCP,	   /* segment of a negotiated flow left in TCP while probing */
-	HK_COUNT_KERNEL_TX_ROOM,   /* no room for 8 more bytes: left in TCP */
-	HK_COUNT_KERNEL_TX_WHOLE,  /* super-packet that the segmenter did not cut: left in TCP */
-	HK_COUNT_KERNEL_RX,	   /* packet turned back into TCP */
-	HK_COUNT_KERNEL_RX_UNKNOWN,   /* UDP or UDP-Lite packet of no flow: passed */
-	HK_COUNT_KERNEL_RX_MALFORMED, /* lengths or header fields make no sense: passed */
-	HK_COUNT_KERNEL_RX_CHECKSUM,  /* covered part damaged: dropped */
-	HK_COUNT_KERNEL_RX_NAT,	      /* a NAT rewrote addresses or ports: TCP checksum repaired */
-	HK_COUNT_KERNEL_RX_DAMAGED,   /* damage outside the coverage accepted as asked */
-	HK_COUNT_KERNEL_RX_TCP,	      /* TCP segment where the transport was expected */
+	HK_COUNT_XDP_PASSED,	  /* dispatcher: not for Hooker */
+	HK_COUNT_XDP_HELD,	  /* FIN or RST held until the stream is complete */
+	HK_COUNT_XDP_TCP_DATA,	  /* TCP payload on a redirected connection: dropped */
+	HK_COUNT_EVENT_LOST,	  /* ring buffer full */
+	HK_COUNT_KERNEL_TX,	  /* kernel datapath: segment sent on the transport */
+	HK_COUNT_KERNEL_TX_GSO,	  /* super-packet sent through the segmenter */
+	HK_COUNT_KERNEL_TX_PROBE, /* segment sent on both to find out whether the transport works */
+	HK_COUNT_KERNEL_TX_TCP,	  /* segment of a negotiated flow left in TCP while probing */
+	HK_COUNT_KERNEL_TX_ROOM,  /* no room for 8 more bytes: left in TCP */
+	HK_COUNT_KERNEL_TX_WHOLE, /* super-packet that the segmenter did not cut: left in TCP */
+	HK_COUNT_KERNEL_RX,	  /* packet turned back into TCP */
+	HK_COUNT_KERNEL_RX_UNKNOWN,    /* UDP or UDP-Lite packet of no flow: passed */
+	HK_COUNT_KERNEL_RX_MALFORMED,  /* lengths or header fields make no sense: passed */
+	HK_COUNT_KERNEL_RX_CHECKSUM,   /* covered part damaged: dropped */
+	HK_COUNT_KERNEL_RX_NAT,	       /* a NAT rewrote addresses or ports: TCP checksum repaired */
+	HK_COUNT_KERNEL_RX_DAMAGED,    /* damage outside the coverage accepted as asked */
+	HK_COUNT_KERNEL_RX_TCP,	       /* TCP segment where the transport was expected */
 	HK_COUNT_KERNEL_ICMP_REPAIRED, /* quoted packet turned back into TCP */
 	HK_COUNT_KERNEL_ICMP_FALLBACK, /* the path refused the transport */
 	HK_COUNT_KERNEL_ICMP_IGNORED,  /* quotes a sequence number the flow never used */
-	HK_COUNT_KERNEL_SUSPECT,       /* retransmission timeout: both transport and TCP are tried */
-	HK_COUNT_KERNEL_FALLBACK,      /* flow went back to TCP */
+	HK_COUNT_KERNEL_SUSPECT,  /* retransmission timeout: both transport and TCP are tried */
+	HK_COUNT_KERNEL_FALLBACK, /* flow went back to TCP */
 	HK_COUNT_MAX = 64,
 };
 

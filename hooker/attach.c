@@ -14,6 +14,8 @@
 #include "bpf/sockops.skel.h"
 #include "bpf/wire.h"
 #include "hooker/cgroup.h"
+#include "hooker/kernel/gc.h"
+#include "hooker/kernel/kernel.h"
 #include "hooker/log.h"
 #include "hooker/transport/transport.h"
 
@@ -66,6 +68,26 @@ static int load_relay(struct hk_attach *attach)
 	return err;
 }
 
+/* TIME_WAIT takes 60 s; until it is over a segment of the peer may have to be understood. */
+#define HK_LINGER_S   60
+#define HK_PATH_TTL_S 60
+
+static int open_kernel(struct hk_attach *attach, int i)
+{
+	struct sockops_bpf *so = attach->sockops;
+	struct hk_kernel_options options = {
+		.ifindex = attach->ifindex[i],
+		.dispatch = attach->dispatch[i],
+		.flows_fd = bpf_map__fd(so->maps.hk_flows),
+		.half_fd = bpf_map__fd(so->maps.hk_half),
+		.paths_fd = bpf_map__fd(so->maps.hk_paths),
+		.config_fd = bpf_map__fd(so->maps.hk_config),
+		.count_fd = bpf_map__fd(so->maps.hk_count),
+	};
+
+	return hk_kernel_open(&attach->kernel[i], &options);
+}
+
 static int open_interface(struct hk_attach *attach, int i)
 {
 	const char *name = attach->options->interfaces[i];
@@ -83,8 +105,12 @@ static int open_interface(struct hk_attach *attach, int i)
 			 name);
 	else if (err)
 		hk_error("can't attach XDP to interface '%s': %s", name, strerror(-err));
-	if (err || !attach->relay)
+	if (err)
 		return err;
+	if (attach->options->datapath == HK_DATAPATH_KERNEL)
+		return open_kernel(attach, i);
+	if (!attach->relay)
+		return 0;
 	return hk_dispatch_set(attach->dispatch[i], HK_RX_SECOND(IPPROTO_TCP),
 			       bpf_program__fd(attach->relay->progs.hk_relay_rx));
 }
@@ -163,7 +189,11 @@ int hk_attach_configure(struct hk_attach *attach, enum hk_datapath datapath,
 	struct hk_config config = {
 		.datapath = datapath,
 		.transport = transport,
-		.coverage = coverage,
+		/* The kernel datapath has one format; see HK_KERNEL_COVERAGE. */
+		.coverage = datapath != HK_DATAPATH_KERNEL    ? coverage :
+			    transport == HK_TRANSPORT_UDPLITE ? HK_KERNEL_COVERAGE :
+								0,
+		.path_ttl_s = HK_PATH_TTL_S,
 	};
 	__u32 zero = 0;
 
@@ -171,6 +201,17 @@ int hk_attach_configure(struct hk_attach *attach, enum hk_datapath datapath,
 				BPF_ANY))
 		return -errno;
 	return 0;
+}
+
+void hk_attach_tick(struct hk_attach *attach)
+{
+	int i;
+
+	if (attach->options->datapath != HK_DATAPATH_KERNEL)
+		return;
+	for (i = 0; i < attach->options->interface_count; i++)
+		hk_kernel_refresh(attach->kernel[i]);
+	hk_kernel_gc(bpf_map__fd(attach->sockops->maps.hk_flows), HK_LINGER_S);
 }
 
 void hk_attach_stop(struct hk_attach *attach)
@@ -186,8 +227,10 @@ void hk_attach_close(struct hk_attach *attach)
 
 	hk_attach_stop(attach);
 	hk_transport_undeploy(attach->udplite);
-	for (i = 0; i < HK_INTERFACES_MAX; i++)
+	for (i = 0; i < HK_INTERFACES_MAX; i++) {
+		hk_kernel_close(attach->kernel[i]);
 		hk_dispatch_close(attach->dispatch[i]);
+	}
 	relay_bpf__destroy(attach->relay);
 	sockops_bpf__destroy(attach->sockops);
 	memset(attach, 0, sizeof(*attach));

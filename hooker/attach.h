@@ -30,6 +30,7 @@ struct hk_attach {
 	struct relay_bpf *relay;       /* NULL unless datapath is relay */
 	struct hk_deployment *udplite; /* NULL unless the relay uses UDP-Lite */
 	struct hk_dispatch *dispatch[HK_INTERFACES_MAX];
+	struct hk_kernel *kernel[HK_INTERFACES_MAX]; /* NULL unless datapath is kernel */
 	int ifindex[HK_INTERFACES_MAX];
 	int sockops_link; /* file descriptor of the cgroup's bpf_link, -1 = none */
 };
@@ -46,6 +47,9 @@ int hk_attach_open(struct hk_attach *attach, const struct hk_options *options);
  * Returns 0 or -errno.
  */
 int hk_attach_start(struct hk_attach *attach);
+
+/* Housekeeping of the kernel datapath, once a second; anything else needs none. */
+void hk_attach_tick(struct hk_attach *attach);
 
 /* Ends negotiation, keeps what live connections need. */
 void hk_attach_stop(struct hk_attach *attach);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "hooker/daemon.h"
+#include "hooker/kernel/segmenter.h"
 #include "hooker/log.h"
 
 enum { OPT_XDP = 256, OPT_COVERAGE };
@@ -113,7 +114,8 @@ static int default_interfaces(struct hk_options *options)
 	struct if_nameindex *list = if_nameindex(), *each;
 
 	for (each = list; each && each->if_index; each++)
-		if (strcmp(each->if_name, "lo") && options->interface_count < HK_INTERFACES_MAX)
+		if (strcmp(each->if_name, "lo") && !hk_is_segmenter(each->if_name) &&
+		    options->interface_count < HK_INTERFACES_MAX)
 			options->interfaces[options->interface_count++] = each->if_name;
 	if (options->interface_count)
 		return 0;
@@ -152,10 +154,6 @@ int cmd_run(int argc, char **argv)
 		err = default_interfaces(&args.options);
 		if (err)
 			return hk_exit_code(err);
-	}
-	if (args.options.datapath == HK_DATAPATH_KERNEL) {
-		hk_error("this build has no kernel datapath");
-		return HK_EXIT_UNSUPPORTED;
 	}
 	return hk_exit_code(hk_daemon_run(&args.options));
 }

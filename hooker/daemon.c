@@ -112,6 +112,12 @@ static void on_stop(evutil_socket_t fd, short what, void *arg)
 	event_base_loopbreak(arg);
 }
 
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	hk_attach_tick(arg);
+}
+
 static struct event_base *new_base(void)
 {
 	struct event_config *config = event_config_new();
@@ -161,7 +167,8 @@ static void daemon_close(struct daemon *daemon)
 static int serve(struct hk_attach *attach, int ready_fd)
 {
 	static const int stops[] = { SIGTERM, SIGINT, SIGHUP };
-	struct event *signals[3] = { NULL };
+	static const struct timeval second = { .tv_sec = 1 };
+	struct event *signals[3] = { NULL }, *tick = NULL;
 	struct daemon daemon = { 0 };
 	int err, i;
 
@@ -176,6 +183,11 @@ static int serve(struct hk_attach *attach, int ready_fd)
 			goto out;
 		}
 	}
+	tick = event_new(daemon.base, -1, EV_PERSIST, on_second, attach);
+	if (!tick || event_add(tick, &second)) {
+		err = -ENOMEM;
+		goto out;
+	}
 	if (write(ready_fd, "", 1) != 1) {
 		err = -EPIPE; /* the supervisor is gone */
 		goto out;
@@ -187,6 +199,8 @@ out:
 	for (i = 0; i < 3; i++)
 		if (signals[i])
 			event_free(signals[i]);
+	if (tick)
+		event_free(tick);
 	daemon_close(&daemon);
 	return err;
 }
@@ -292,6 +306,9 @@ static int supervise(struct hk_attach *attach)
 		if (getppid() != self)
 			_exit(1);
 		err = serve(attach, ready[1]);
+		/* Killed supervisor: what no bpf_link holds is ours to take away. */
+		if (getppid() != self)
+			hk_attach_close(attach);
 		fflush(NULL);
 		_exit(err ? 1 : 0);
 	}

@@ -63,16 +63,27 @@ static json_t *address_json(const __u32 ip[4])
 
 json_t *hk_flow_json(const struct hk_flow_key *key, const struct hk_flow *flow)
 {
+	/* The kernel datapath stays in TCP until it has heard the peer on the transport. */
+	bool kernel = flow->datapath == HK_DATAPATH_KERNEL;
+	int transport = kernel && !flow->rx_packets ? HK_TRANSPORT_TCP : flow->transport;
 	struct timespec now;
+	json_t *object;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return json_pack("{s:o, s:i, s:o, s:i, s:s, s:s, s:s, s:s, s:i, s:b, s:f, s:I, s:I}",
-			 "local_address", address_json(key->local_ip), "local_port",
-			 key->local_port, "remote_address", address_json(key->remote_ip),
-			 "remote_port", key->remote_port, "state", hk_flow_state_name(flow->state),
-			 "datapath", hk_datapath_name(flow->datapath), "transport",
-			 hk_transport_name(flow->transport), "reason", hk_reason_name(flow->reason),
-			 "coverage", flow->coverage, "client", !!(flow->flags & HK_FLOW_CLIENT),
-			 "age_s", now.tv_sec + now.tv_nsec / 1e9 - flow->since_ns / 1e9, "cookie",
-			 (json_int_t)flow->cookie, "tx_bytes", (json_int_t)flow->tx_bytes);
+	object = json_pack("{s:o, s:i, s:o, s:i, s:s, s:s, s:s, s:s, s:i, s:b, s:f, s:I, s:I}",
+			   "local_address", address_json(key->local_ip), "local_port",
+			   key->local_port, "remote_address", address_json(key->remote_ip),
+			   "remote_port", key->remote_port, "state",
+			   hk_flow_state_name(flow->state), "datapath",
+			   hk_datapath_name(flow->datapath), "transport",
+			   hk_transport_name(transport), "reason", hk_reason_name(flow->reason),
+			   "coverage", flow->coverage, "client", !!(flow->flags & HK_FLOW_CLIENT),
+			   "age_s", now.tv_sec + now.tv_nsec / 1e9 - flow->since_ns / 1e9, "cookie",
+			   (json_int_t)flow->cookie, "tx_bytes", (json_int_t)flow->tx_bytes);
+	if (object && kernel) {
+		json_object_set_new(object, "tx_packets", json_integer(flow->tx_packets));
+		json_object_set_new(object, "rx_packets", json_integer(flow->rx_packets));
+		json_object_set_new(object, "timeouts", json_integer(flow->rtos));
+	}
+	return object;
 }

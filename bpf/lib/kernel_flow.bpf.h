@@ -33,8 +33,8 @@ struct {
 	__type(value, struct hk_path);
 } hk_paths SEC(".maps");
 
-static __always_inline void hk_path_key_fill(struct hk_path_key *path, const struct hk_flow_key *key,
-					     __u32 transport)
+static __always_inline void hk_path_key_fill(struct hk_path_key *path,
+					     const struct hk_flow_key *key, __u32 transport)
 {
 	__builtin_memcpy(path->remote_ip, key->remote_ip, sizeof(path->remote_ip));
 	path->transport = transport;

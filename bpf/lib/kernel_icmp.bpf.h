@@ -47,13 +47,13 @@ static __always_inline int hk_icmp_meaning(__u8 type, __u8 code, const int is_ip
 static __always_inline void hk_icmp_repair(__be16 *check, __u8 *protocol, __u32 *quoted, int is_ip6)
 {
 	__u32 before[2] = { quoted[0], quoted[1] };
-	__u64 sum = (__u16)~*check;
+	__u64 sum = (__u16) ~*check;
 
 	quoted[0] = quoted[2];
 	quoted[1] = quoted[3];
 	sum += bpf_csum_diff(before, sizeof(before), quoted, 8, 0);
 	/* The protocol number is the low byte of its word in IPv4, the high byte in IPv6. */
-	sum += (__u16)~(is_ip6 ? bpf_htons(*protocol << 8) : bpf_htons(*protocol));
+	sum += (__u16) ~(is_ip6 ? bpf_htons(*protocol << 8) : bpf_htons(*protocol));
 	sum += is_ip6 ? bpf_htons(IPPROTO_TCP << 8) : bpf_htons(IPPROTO_TCP);
 	*protocol = IPPROTO_TCP;
 	*check = ~hk_csum_fold(sum);
@@ -65,8 +65,8 @@ static __always_inline int hk_icmp_same_address(const __u32 *remote, void *ip, c
 	if (is_ip6) {
 		const __u32 *source = (void *)&((struct ipv6hdr *)ip)->saddr;
 
-		return source[0] == remote[0] && source[1] == remote[1] &&
-		       source[2] == remote[2] && source[3] == remote[3];
+		return source[0] == remote[0] && source[1] == remote[1] && source[2] == remote[2] &&
+		       source[3] == remote[3];
 	}
 	return ((struct iphdr *)ip)->saddr == remote[3];
 }
@@ -90,7 +90,8 @@ static __always_inline int hk_icmp(struct xdp_md *ctx, const int is_ip6)
 	meaning = hk_icmp_meaning(icmp->type, icmp->code, is_ip6);
 	protocol = is_ip6 ? &((struct ipv6hdr *)inner)->nexthdr :
 			    &((struct iphdr *)inner)->protocol;
-	if (meaning == HK_ICMP_OTHER || (*protocol != IPPROTO_UDP && *protocol != IPPROTO_UDPLITE) ||
+	if (meaning == HK_ICMP_OTHER ||
+	    (*protocol != IPPROTO_UDP && *protocol != IPPROTO_UDPLITE) ||
 	    (!is_ip6 && ((struct iphdr *)inner)->ihl != 5))
 		return HK_RX_NOT_OURS;
 	hk_pkt_key(&key, inner, is_ip6, 0, udp->source, udp->dest);

@@ -8,8 +8,8 @@
 
 #define HK_INSERT 8 /* bytes put in front of each TCP segment */
 
-#define HK_KERNEL_CALLBACKS                                                        \
-	(BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG |           \
+#define HK_KERNEL_CALLBACKS                                              \
+	(BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG | \
 	 BPF_SOCK_OPS_PARSE_UNKNOWN_HDR_OPT_CB_FLAG | BPF_SOCK_OPS_STATE_CB_FLAG)
 
 /*

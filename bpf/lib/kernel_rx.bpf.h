@@ -7,7 +7,7 @@
 #include "bpf/lib/kernel_pkt.bpf.h"
 
 /* In front of a frame whose covered part was verified: tc ingress vouches for the rest if asked. */
-#define HK_RX_MARK 0x484b0088
+#define HK_RX_MARK     0x484b0088
 
 #define HK_RX_NOT_OURS (-1) /* not an XDP verdict: the next step of the protocol decides */
 
@@ -40,8 +40,8 @@ static __always_inline void hk_rx_undo_nat(struct udphdr *udp, struct tcphdr *tc
 	__u16 sent = hk_csum_udp(tcp->source, tcp->dest, udp->len);
 	__u64 sum;
 
-	if (!udp->check || (sent == udp->check && tcp->source == udp->source &&
-			    tcp->dest == udp->dest))
+	if (!udp->check ||
+	    (sent == udp->check && tcp->source == udp->source && tcp->dest == udp->dest))
 		return;
 	/*
 	 * ~udp->check - ~sent = what the NAT changed, addresses and ports, seen by UDP; the pseudo
@@ -55,7 +55,8 @@ static __always_inline void hk_rx_undo_nat(struct udphdr *udp, struct tcphdr *tc
 }
 
 /* The flow was heard on the transport. Returns 0 if the segment cannot be the peer's. */
-static __always_inline int hk_rx_heard(struct hk_flow *flow, const struct tcphdr *tcp, __u32 payload)
+static __always_inline int hk_rx_heard(struct hk_flow *flow, const struct tcphdr *tcp,
+				       __u32 payload)
 {
 	__u32 seq = bpf_ntohl(tcp->seq), ack = bpf_ntohl(tcp->ack_seq);
 
@@ -207,8 +208,8 @@ static __always_inline int hk_rx_tcp(struct xdp_md *ctx, const int is_ip6)
 	    !hk_seq_near(bpf_ntohl(tcp->ack_seq), flow->rx_ack))
 		return XDP_PASS;
 	hk_counter_inc(HK_COUNT_KERNEL_RX_TCP);
-	if (++flow->tcp_run >= (flow->rx_packets < HK_TCP_RUN_NEW ? HK_TCP_RUN_NEW :
-								    HK_TCP_RUN_MAX))
+	if (++flow->tcp_run >=
+	    (flow->rx_packets < HK_TCP_RUN_NEW ? HK_TCP_RUN_NEW : HK_TCP_RUN_MAX))
 		hk_fall_back(flow, &key, HK_REASON_BLACKHOLE, 1);
 	else if (flow->tcp_run >= 2)
 		flow->twice = HK_TWICE_ON_RUN;

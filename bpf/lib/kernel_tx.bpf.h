@@ -108,8 +108,7 @@ static __always_inline int hk_tx_probe(struct __sk_buff *skb, struct hk_flow *fl
 	if (nth >= HK_PROBE_TCP_MAX) {
 		/* Was anybody listening long enough to answer? */
 		if (bpf_ktime_get_ns() - flow->since_ns > 1000000000ULL)
-			hk_fall_back(flow, key, HK_REASON_BLACKHOLE,
-				     flow->flags & HK_FLOW_CLIENT);
+			hk_fall_back(flow, key, HK_REASON_BLACKHOLE, flow->flags & HK_FLOW_CLIENT);
 		return TC_ACT_UNSPEC;
 	}
 	hk_counter_inc(HK_COUNT_KERNEL_TX_TCP);
@@ -152,9 +151,9 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 		return TC_ACT_UNSPEC;
 	ip = data + sizeof(struct ethhdr);
 	tcp = data + HK_L4(is_ip6);
-	if (is_ip6 ? ((struct ipv6hdr *)ip)->nexthdr != IPPROTO_TCP :
-		     ((struct iphdr *)ip)->protocol != IPPROTO_TCP ||
-			     ((struct iphdr *)ip)->ihl != 5)
+	if (is_ip6 ?
+		    ((struct ipv6hdr *)ip)->nexthdr != IPPROTO_TCP :
+		    ((struct iphdr *)ip)->protocol != IPPROTO_TCP || ((struct iphdr *)ip)->ihl != 5)
 		return TC_ACT_UNSPEC;
 	hk_pkt_key(&key, ip, is_ip6, 0, tcp->source, tcp->dest);
 	flow = bpf_map_lookup_elem(&hk_flows, &key);
@@ -166,7 +165,8 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 	payload = skb->len - header;
 	seq_end = bpf_ntohl(tcp->seq) + payload;
 	if (skb->tc_index != HK_TX_CUT)
-		hk_tx_doubt(skb, flow, !payload && !tcp->fin && !tcp->rst && seq_end + 1 == flow->tx_seq);
+		hk_tx_doubt(skb, flow,
+			    !payload && !tcp->fin && !tcp->rst && seq_end + 1 == flow->tx_seq);
 	return hk_tx_send(skb, flow, seq_end, payload, is_ip6);
 }
 

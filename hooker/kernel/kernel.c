@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <netinet/in.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -12,7 +11,6 @@
 #include "bpf/abi.h"
 #include "bpf/kernel.skel.h"
 #include "hooker/dispatch.h"
-#include "hooker/kernel/gc.h"
 #include "hooker/kernel/segmenter.h"
 #include "hooker/log.h"
 #include "hooker/tc.h"
@@ -23,7 +21,6 @@ struct hk_kernel {
 	struct hk_tc *egress, *ingress;
 	int ifindex;
 	int segmenter; /* interface index, or 0 */
-	int flows_fd;
 	bool steps_set;
 };
 
@@ -31,10 +28,8 @@ static const struct {
 	unsigned int slot;
 	const char *program;
 } steps[] = {
-	{ HK_RX_FIRST(IPPROTO_TCP), "hk_k_tcp" },
-	{ HK_RX_FIRST(IPPROTO_UDP), "hk_k_udp" },
-	{ HK_RX_FIRST(IPPROTO_UDPLITE), "hk_k_verify" },
-	{ HK_RX_FIRST(IPPROTO_ICMP), "hk_k_icmp" },
+	{ HK_RX_FIRST(IPPROTO_TCP), "hk_k_tcp" },	 { HK_RX_FIRST(IPPROTO_UDP), "hk_k_udp" },
+	{ HK_RX_FIRST(IPPROTO_UDPLITE), "hk_k_verify" }, { HK_RX_FIRST(IPPROTO_ICMP), "hk_k_icmp" },
 	{ HK_RX_FIRST(IPPROTO_ICMPV6), "hk_k_icmp6" },
 };
 
@@ -76,8 +71,8 @@ static int set_steps(struct hk_kernel *kernel)
 		return -errno;
 	kernel->steps_set = true;
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		struct bpf_program *prog = bpf_object__find_program_by_name(kernel->skel->obj,
-									    steps[i].program);
+		struct bpf_program *prog =
+			bpf_object__find_program_by_name(kernel->skel->obj, steps[i].program);
 
 		err = hk_dispatch_set(kernel->dispatch, steps[i].slot, bpf_program__fd(prog));
 		if (err)
@@ -142,7 +137,6 @@ int hk_kernel_open(struct hk_kernel **out, const struct hk_kernel_options *optio
 		return -ENOMEM;
 	kernel->ifindex = options->ifindex;
 	kernel->dispatch = options->dispatch;
-	kernel->flows_fd = options->flows_fd;
 	kernel->skel = kernel_bpf__open();
 	if (!kernel->skel) {
 		err = -errno;
@@ -170,11 +164,13 @@ out:
 	return err;
 }
 
-int hk_kernel_tick(struct hk_kernel *kernel, unsigned int linger_s)
+void hk_kernel_refresh(struct hk_kernel *kernel)
 {
-	int err = hk_segmenter_refresh(kernel->segmenter);
+	int err = kernel ? hk_segmenter_refresh(kernel->segmenter) : 0;
 
-	return err ? err : hk_kernel_gc(kernel->flows_fd, linger_s);
+	if (err)
+		hk_debug("can't refresh the segmenter of interface %d: %s", kernel->ifindex,
+			 strerror(-err));
 }
 
 void hk_kernel_close(struct hk_kernel *kernel)

@@ -11,7 +11,7 @@ struct hk_kernel;
 struct hk_kernel_options {
 	int ifindex;
 	struct hk_dispatch *dispatch; /* on the same interface; must outlive the kernel datapath */
-	bool damage;		      /* also attach to tc ingress, for rules that tolerate damage */
+	bool damage; /* also attach to tc ingress, for rules that tolerate damage */
 	/* Maps of the sock_ops object, shared. */
 	int flows_fd;
 	int half_fd;
@@ -27,12 +27,8 @@ struct hk_kernel_options {
  */
 int hk_kernel_open(struct hk_kernel **out, const struct hk_kernel_options *options);
 
-/**
- * Housekeeping; call it about once a second. Removes flows that ended @linger_s seconds ago (TIME_WAIT
- * is 60 s; sooner if the table is more than half full). Returns how many flows are in the table, or
- * -errno.
- */
-int hk_kernel_tick(struct hk_kernel *kernel, unsigned int linger_s);
+/* Keeps the segmenter as it must be when the interface changes; once a second. NULL is fine. */
+void hk_kernel_refresh(struct hk_kernel *kernel);
 
 /* Detaches and frees; flows go on in TCP. NULL is fine. */
 void hk_kernel_close(struct hk_kernel *kernel);

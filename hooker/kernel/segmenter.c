@@ -3,15 +3,23 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <net/if.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <libmnl/libmnl.h>
 
+#define NAME_PREFIX "hkseg"
+
 static void segmenter_name(char name[IF_NAMESIZE], int ifindex)
 {
-	snprintf(name, IF_NAMESIZE, "hkseg%d", ifindex);
+	snprintf(name, IF_NAMESIZE, NAME_PREFIX "%d", ifindex);
+}
+
+bool hk_is_segmenter(const char *name)
+{
+	return !strncmp(name, NAME_PREFIX, strlen(NAME_PREFIX));
 }
 
 /* Sends one request and waits for its acknowledgement. */
@@ -32,8 +40,8 @@ static int request(struct nlmsghdr *nlh)
 		goto out;
 	}
 	len = mnl_socket_recvfrom(nl, buffer, sizeof(buffer));
-	if (len < 0 || mnl_cb_run(buffer, len, nlh->nlmsg_seq, mnl_socket_get_portid(nl), NULL,
-				  NULL) < 0)
+	if (len < 0 ||
+	    mnl_cb_run(buffer, len, nlh->nlmsg_seq, mnl_socket_get_portid(nl), NULL, NULL) < 0)
 		err = -errno;
 out:
 	mnl_socket_close(nl);
@@ -56,8 +64,7 @@ static struct nlmsghdr *link_message(char *buffer, __u16 type, __u16 flags, int 
 static int create_macvlan(const char *name, int ifindex)
 {
 	char buffer[MNL_SOCKET_BUFFER_SIZE];
-	struct nlmsghdr *nlh =
-		link_message(buffer, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
+	struct nlmsghdr *nlh = link_message(buffer, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
 	struct nlattr *info, *data;
 
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);

@@ -8,6 +8,8 @@
 #ifndef HOOKER_KERNEL_SEGMENTER_H
 #define HOOKER_KERNEL_SEGMENTER_H
 
+#include <stdbool.h>
+
 /**
  * Makes the segmenter of @ifindex in the current network namespace, named "hkseg" and that index; a
  * leftover of that name is replaced. Returns its interface index, or -errno: -EBUSY, the interface is
@@ -17,6 +19,9 @@ int hk_segmenter_create(int ifindex);
 
 /* Sets again what some kernels forget when the interface's features change. Returns 0 or -errno. */
 int hk_segmenter_refresh(int segmenter);
+
+/* Is @name that of a segmenter? */
+bool hk_is_segmenter(const char *name);
 
 /* Removes what hk_segmenter_create(@ifindex) made, now or in another process; absence is fine. */
 void hk_segmenter_remove(int ifindex);
