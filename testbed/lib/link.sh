@@ -245,11 +245,12 @@ link_check_loss()
 # UDP a little faster than the link: what arrives, headers included, is the rate. In Mbit/s.
 link_measure_rate()
 {
-	local ns=$1 peer=$2 ip=$3 server out length=$((LINK_MTU - 28)) port=5999
+	local ns=$1 peer=$2 ip=$3 server out length=$((LINK_MTU - 28)) port=5999 deadline=120
+	[[ ${TESTBED_CLOCK:-} != virtual ]] || deadline=7200
 	nsenter --net="$peer" iperf3 -s -1 -p $port -B "$ip" >/dev/null 2>&1 &
 	server=$!
 	tb_wait 10 link_listens "$peer" $port || { kill $server 2>/dev/null; echo null; return; }
-	local cmd=(nsenter --net="$ns" timeout 120 iperf3 -J -u -c "$ip" -p "$port" -t 1 -l "$length" -b "$((LINK_RATE * 11 / 10))")
+	local cmd=(nsenter --net="$ns" timeout "$deadline" iperf3 -J -u -c "$ip" -p "$port" -t 1 -l "$length" -b "$((LINK_RATE * 11 / 10))")
 	tb_trace "${cmd[@]}"
 	out=$("${cmd[@]}" 2>/dev/null) || :
 	kill $server 2>/dev/null || :
