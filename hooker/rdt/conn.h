@@ -73,7 +73,8 @@ struct rdt_conn {
 	/* congestion */
 	struct rdt_cc cc, cc_before; /* before the last congestion event, for undoing it */
 	uint64_t recovery_pn;	     /* losses below belong to the last event */
-	uint64_t episode_lost;
+	uint64_t episode_lost, episode_pn,
+		episode_at; /* packets given up, from which number on, since when */
 	bool can_undo, resend_free;
 	uint64_t round_pn, round_flight, prev_flight, round_delivered, delivered;
 	bool round_loss, round_limited, prev_limited;

@@ -90,7 +90,7 @@ static void on_spurious(struct ack_walk *w, uint64_t pn)
 		c->packet_threshold = distance + 1;
 	if (c->reorder_eighths < 8)
 		c->reorder_eighths++;
-	if (c->can_undo && pn < c->recovery_pn && c->episode_lost && --c->episode_lost == 0) {
+	if (c->can_undo && pn >= c->episode_pn && c->episode_lost && --c->episode_lost == 0) {
 		uint64_t now_cwnd = c->cc.cwnd;
 
 		c->cc = c->cc_before;
@@ -156,11 +156,16 @@ static void rtt_sample(struct rdt_conn *c, uint64_t rtt, uint64_t delay)
 	c->srtt = (7 * c->srtt + rtt) / 8;
 }
 
-static void on_congestion(struct rdt_conn *c, uint64_t now)
+static void on_congestion(struct rdt_conn *c, uint64_t pn, uint64_t now)
 {
-	c->cc_before = c->cc;
-	c->can_undo = true;
-	c->episode_lost = 0;
+	/* Events in quick succession are judged, and undone, together. */
+	if (!c->can_undo || !c->episode_lost || now - c->episode_at > 4 * c->srtt) {
+		c->cc_before = c->cc;
+		c->can_undo = true;
+		c->episode_lost = 0;
+		c->episode_pn = pn;
+		c->episode_at = now;
+	}
 	c->recovery_pn = c->log.next;
 	c->resend_free = true;
 	c->cc.ops->on_congestion(&c->cc, now);
@@ -175,7 +180,7 @@ static void on_lost(struct rdt_conn *c, uint64_t pn, struct packet *p, uint64_t 
 	c->st.lost_packets++;
 	c->round_loss = true;
 	if (pn >= c->recovery_pn)
-		on_congestion(c, now);
+		on_congestion(c, pn, now);
 	c->episode_lost++;
 }
 

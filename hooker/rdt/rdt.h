@@ -111,7 +111,11 @@ enum rdt_bad { /* why a frame was refused; rdt_frame_parse() and rdt_input() ret
 	       RDT_BAD_END,	 /* contradicts the END already known */
 	       RDT_BAD_MAX
 };
-#define RDT_BAD(err) ((err) <= -1000 ? -(err)-1000 : 0) /* reason in a negative return, or 0 */
+/* The reason in a negative return value, or 0. */
+static inline int RDT_BAD(int err)
+{
+	return err <= -1000 ? -err - 1000 : 0;
+}
 const char *rdt_bad_name(int reason);
 
 /* Checks and decodes one whole datagram. 0, or -(1000 + reason) with *f undefined. Touches nothing else. */

@@ -19,6 +19,9 @@ static bool log_room(struct rdt_conn *c, uint64_t spare)
 	uint64_t used = log->next - log->resend, cap;
 	struct packet *p;
 
+	/* As long as it may grow, it also keeps what has been given up but may still show up. */
+	if (log->cap < log->max && c->least < log->resend)
+		used = log->next - c->least;
 	if (used + 1 <= log->cap)
 		return log->cap < log->max || used + spare < log->cap;
 	if (log->cap >= log->max)
@@ -26,8 +29,9 @@ static bool log_room(struct rdt_conn *c, uint64_t spare)
 	cap = log->cap ? log->cap * 2 : LOG_MIN;
 	p = calloc(cap, sizeof(*p));
 	if (!p)
-		return false;
-	log->first = log->next - log->cap;
+		return log->next - log->resend + spare < log->cap;
+	if (log->first + log->cap < log->next)
+		log->first = log->next - log->cap;
 	for (uint64_t pn = log->first; pn < log->next; pn++)
 		p[pn & (cap - 1)] = *log_at(log, pn);
 	free(log->p);
