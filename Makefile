@@ -62,7 +62,7 @@ $(B)/hooker/hooker: $(HOOKER_OBJ)
 # ---------------------------------------------------------------- scenarios/
 # Each scenarios/NAME.c is one program, build/scenarios/NAME, together with scenarios/NAME/*.c.
 SCENARIO_BIN := $(patsubst %.c,$(B)/%,$(wildcard scenarios/*.c))
-SCENARIO_LIBS = -lcrypto -ljansson -lgsl -lgslcblas -lm
+SCENARIO_LIBS = -lcrypto -lpcap -ljansson -lgsl -lgslcblas -lm
 
 $(B)/obj/%.o: %.c
 	$(call say,CC,$@)

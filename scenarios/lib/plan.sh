@@ -22,7 +22,7 @@ plan_make() {
 				shuffle(mode, nm)
 				split(file[f], part, ":")
 				for (m = 1; m <= nm; m++)
-					printf "%05d\t%d\t%d\t%s\t%s\t%d\t%d\n", ++seq, rep, rep < 1, \
+					printf "%05d\t%d\t%s\t%s\t%s\t%d\t%d\n", ++seq, rep, rep < 1 ? "true" : "false", \
 						mode[m], part[1], part[3], random(50000)
 			}
 		}
