@@ -96,7 +96,9 @@ $(B)/%: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CSTD) $(SANITIZE) $(WARN) $(CPPFLAGS) -MMD -MP -MF $@.d -o $@ $< \
 	    $$(sed -n 's,^// links: ,,p' $<) -lcmocka -ljansson -lgsl -lgslcblas -lm $$(sed -n 's,^// libs: ,,p' $<)
-$(UNIT_BIN): $(BPF_SKEL)
+# prog_*.c: programs that shell tests run, built the same way.
+PROG_BIN := $(patsubst %.c,$(B)/%,$(wildcard */tests/prog_*.c))
+$(UNIT_BIN) $(PROG_BIN): $(BPF_SKEL)
 
 all: $(B)/hooker/hooker $(SCENARIO_BIN)
 
@@ -106,7 +108,7 @@ deps:
 check: deps all $(UNIT_BIN)
 	@$(RUNTESTS) $(UNIT_BIN) $(CHECK_SH)
 
-test: deps all $(UNIT_BIN)
+test: deps all $(UNIT_BIN) $(PROG_BIN)
 	@$(RUNTESTS) $(UNIT_BIN) $(CHECK_SH) $(NS_SH) $(VM_SH)
 
 # ---------------------------------------------------------------- evaluation

@@ -5,7 +5,7 @@
  * their way out, and UDP-Lite datagrams for it are verified and become UDP on their way in.
  *
  *   receive, XDP:        parse -> coverage -> verify -> deliver
- *   receive, tc ingress: unfinished (see there)
+ *   receive, tc ingress: unfinished -> finish (see there)
  *   send, tc egress:     classify -> header -> checksum
  *
  * Every step finds the headers again and keeps nothing for the next: steps can be replaced one by one
@@ -51,7 +51,7 @@ HK_DEFINE_RANGE_SUM(tc, __sk_buff)
 /* ---------------------------------------------------------------- receive */
 
 enum { RX_PARSE, RX_COVERAGE, RX_VERIFY, RX_DELIVER };
-enum { IN_UNFINISHED };
+enum { IN_UNFINISHED, IN_FINISH };
 
 /* Parse */
 enum { NOT_UDPLITE = 1, WITH_OPTIONS, FRAGMENT, SHORT, LONG, UNKNOWN_PORT, FORWARDED };
@@ -254,13 +254,16 @@ static __always_inline __u32 checksum_place(struct __sk_buff *ctx)
 	       (__u32)(data - head);
 }
 
-/* The ingress chain's one step */
-enum { NOT_MARKED = 1, STILL_BAD };
+/* Unfinished */
+enum { STILL_BAD = 1 };
 
 /*
  * Between network namespaces of one machine, a packet may arrive before anybody computed its
  * checksum: nothing will, unless it leaves the machine. XDP cannot tell such a packet from a damaged
  * one, this hook can. The packet never was on a wire, so the stack's word for it is good.
+ *
+ * This step must not write to the packet: programs that do start by making a cloned one writable
+ * (tcpdump clones), which discards XDP's mark.
  */
 SEC("tc")
 int hk_lite_unfin(struct __sk_buff *skb)
@@ -271,20 +274,26 @@ int hk_lite_unfin(struct __sk_buff *skb)
 
 	if ((void *)(mark + 1) > data || *mark != MARK_UNFINISHED)
 		return HK_TC_PASS;
-	if (hk_lite_look(data, end, HK_LITE_PROTOCOL, &view)) {
-		hk_step_inc(HK_STEP_IN, IN_UNFINISHED, CHANGED);
-		return HK_TC_PASS;
-	}
-	if (!checksum_is_partial(skb) || checksum_place(skb) != view.offset + 6) {
-		hk_step_inc(HK_STEP_IN, IN_UNFINISHED, STILL_BAD);
-		return HK_TC_DROP;
-	}
+	if (hk_lite_look(data, end, HK_LITE_PROTOCOL, &view))
+		return hk_in_end(IN_UNFINISHED, CHANGED, HK_TC_PASS);
+	if (!checksum_is_partial(skb) || checksum_place(skb) != view.offset + 6)
+		return hk_in_end(IN_UNFINISHED, STILL_BAD, HK_TC_DROP);
+	return hk_in_next(skb, IN_UNFINISHED);
+}
+
+SEC("tc")
+int hk_lite_finish(struct __sk_buff *skb)
+{
+	struct hk_lite_view view;
+
+	if (hk_lite_look((void *)(long)skb->data, (void *)(long)skb->data_end, HK_LITE_PROTOCOL,
+			 &view))
+		return hk_in_end(IN_FINISH, CHANGED, HK_TC_PASS);
 	hk_ip_set_protocol(&view, HK_LITE_PROTOCOL, HK_UDP_PROTOCOL);
 	view.lite->coverage = bpf_htons(view.len);
 	/* What UDP expects of an unfinished datagram: the pseudo-header's sum. */
 	view.lite->check = hk_fold(hk_pseudo_sum(&view, HK_UDP_PROTOCOL));
-	hk_step_inc(HK_STEP_IN, IN_UNFINISHED, 0);
-	return HK_TC_PASS;
+	return hk_in_end(IN_FINISH, 0, HK_TC_PASS);
 }
 
 /* ---------------------------------------------------------------- send */

@@ -81,6 +81,20 @@ static __always_inline int hk_tx_end(__u32 step, __u32 reason, int action)
 	return action;
 }
 
+static __always_inline int hk_in_next(struct __sk_buff *skb, __u32 step)
+{
+	hk_step_inc(HK_STEP_IN, step, 0);
+	bpf_tail_call(skb, &hk_in_steps, step + 1);
+	hk_step_inc(HK_STEP_IN, step, HK_STEP_MISSING);
+	return HK_TC_PASS;
+}
+
+static __always_inline int hk_in_end(__u32 step, __u32 reason, int action)
+{
+	hk_step_inc(HK_STEP_IN, step, reason);
+	return action;
+}
+
 /*
  * The entries, registered with the dispatcher and attached to tc: they never change, so that the
  * first step can be swapped like any other.

@@ -40,6 +40,8 @@ static const struct hk_step_reason unfinished[] = {
 	{0},
 };
 
+static const struct hk_step_reason finish[] = { CHANGED, { 0 } };
+
 static const struct hk_step_reason classify[] = {
 	{1, false, "not-udp"},
 	{2, false, "ip-options"},
@@ -67,6 +69,7 @@ static const struct hk_step_desc steps[] = {
 	{"verify", "hk_lite_verify", HK_STEP_RX, verify},
 	{"deliver", "hk_lite_deliver", HK_STEP_RX, deliver},
 	{"unfinished", "hk_lite_unfin", HK_STEP_IN, unfinished},
+	{"finish", "hk_lite_finish", HK_STEP_IN, finish},
 	{"classify", "hk_lite_class", HK_STEP_TX, classify},
 	{"header", "hk_lite_header", HK_STEP_TX, header},
 	{"checksum", "hk_lite_check", HK_STEP_TX, checksum},
