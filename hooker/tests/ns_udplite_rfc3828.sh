@@ -15,12 +15,12 @@ trap 'exit 143' TERM HUP
 
 ip netns add "$near"
 ip netns add "$far"
-ip link add up netns "$near" type veth peer name up netns "$far"
-ip -n "$near" addr add 10.78.0.1/24 dev up
-ip -n "$far" addr add 10.78.0.2/24 dev up
-ip -n "$near" -6 addr add fd78::1/64 dev up nodad
-ip -n "$far" -6 addr add fd78::2/64 dev up nodad
-ip -n "$near" link set up up
-ip -n "$far" link set up up
+ip link add lite0 netns "$near" type veth peer name lite0 netns "$far"
+ip -n "$near" addr add 10.78.0.1/24 dev lite0
+ip -n "$far" addr add 10.78.0.2/24 dev lite0
+ip -n "$near" -6 addr add fd78::1/64 dev lite0 nodad
+ip -n "$far" -6 addr add fd78::2/64 dev lite0 nodad
+ip -n "$near" link set lite0 up
+ip -n "$far" link set lite0 up
 # No exec: the trap has to run.
-build/hooker/tests/prog_udplite "$near" "$far" up
+build/hooker/tests/prog_udplite "$near" "$far" lite0
