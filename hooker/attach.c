@@ -10,6 +10,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "bpf/listeners.skel.h"
 #include "bpf/relay.skel.h"
 #include "bpf/sockops.skel.h"
 #include "bpf/wire.h"
@@ -165,6 +166,31 @@ int hk_attach_open(struct hk_attach *attach, const struct hk_options *options)
 	return err;
 }
 
+/* Best effort: returns 0, or -errno where the kernel cannot (before Linux 6.12). */
+static int adopt_listeners(void)
+{
+	struct listeners_bpf *skel = listeners_bpf__open_and_load();
+	int iter = -1, err = skel ? 0 : -errno;
+	char byte;
+
+	if (skel && listeners_bpf__attach(skel))
+		err = -errno;
+	if (!err)
+		iter = bpf_iter_create(bpf_link__fd(skel->links.hk_listeners));
+	if (!err && iter < 0)
+		err = -errno;
+	while (!err && read(iter, &byte, 1) > 0) /* reading runs it; it prints nothing */
+		;
+	if (!err && skel->bss->hk_listeners_refused)
+		err = -EOPNOTSUPP;
+	if (!err)
+		hk_debug("%u servers listened already", skel->bss->hk_listeners_set);
+	if (iter >= 0)
+		close(iter);
+	listeners_bpf__destroy(skel);
+	return err;
+}
+
 int hk_attach_start(struct hk_attach *attach)
 {
 	int cgroup_fd, err = 0;
@@ -180,6 +206,9 @@ int hk_attach_start(struct hk_attach *attach)
 			 attach->options->cgroup ?: "(root)", strerror(-err));
 	}
 	close(cgroup_fd);
+	if (!err && attach->options->datapath != HK_DATAPATH_NONE && adopt_listeners())
+		hk_warn("this kernel can't redirect servers that listen already: restart them "
+			"(Linux 6.12 can)");
 	return err;
 }
 

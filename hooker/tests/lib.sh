@@ -1,0 +1,105 @@
+# shellcheck shell=bash
+# Hosts with Hooker on them, for the ns_ tests: a testbed instance of their own, daemons, a stream server.
+# Source testbed/lib/tap.sh first. Needs the products in build/.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+HOOKER=$ROOT/build/hooker/hooker
+STREAM=$ROOT/build/scenarios/stream
+SERVER=10.99.2.2
+export TESTBED_NAME=t$$ WORK
+
+# shellcheck disable=SC2120 # most tests need no option
+# hosts_up [OPTION…]: the hosts, a work folder $WORK with the three files, a server on port 8080.
+hosts_up()
+{
+	((EUID == 0)) || skip_all "needs root"
+	WORK=$(mktemp -d)
+	defer "rm -rf '$WORK'"
+	defer "'$ROOT/testbed/testbed' down"
+	"$ROOT/testbed/testbed" up --no-verify "$@" >"$WORK/up.log" 2>&1 || {
+		cat "$WORK/up.log" >&2
+		bail "no testbed"
+	}
+	mkdir "$WORK/files"
+	"$STREAM" generate --kind text --size 3072 --seed 1 -o "$WORK/files/text"
+	"$STREAM" generate --kind image --size 522240 --seed 1 -o "$WORK/files/image"
+	"$STREAM" generate --kind video --size 27262976 --seed 1 -o "$WORK/files/video"
+	serve_on 8080
+}
+
+# on HOST CMD…: runs CMD in the host's namespace and cgroup.
+on()
+{
+	local host=$1
+	shift
+	"$ROOT/testbed/testbed" exec "$host" -- "$@"
+}
+
+# background NAME HOST CMD…: the same in the background; output to $WORK/NAME.out, $PID is its pid.
+background()
+{
+	local name=$1 host=$2
+	shift 2
+	# Not by on(): $! would be a shell's, and signals would stop there.
+	"$ROOT/testbed/testbed" exec "$host" -- "$@" >"$WORK/$name.out" 2>&1 &
+	PID=$!
+}
+
+serve_on()
+{
+	local port=$1
+	shift
+	background "serve-$port" server "$STREAM" serve -p "$port" -r "$WORK/files" "$@"
+	wait_until 10 grep -q listening "$WORK/serve-$port.out" || bail "no server on port $port"
+}
+
+# hooker_start HOST [OPTION…]: runs until hooker_stop HOST. Sets ${DAEMON[HOST]}.
+declare -A DAEMON=()
+hooker_start()
+{
+	local host=$1 cgroup
+	shift
+	# shellcheck disable=SC2016 # expanded on the host
+	cgroup=$(on "$host" sh -c 'echo "$TESTBED_CGROUP"')
+	background "hooker-$host" "$host" "$HOOKER" run --interface eth0 --cgroup "$cgroup" "$@"
+	DAEMON[$host]=$PID
+	wait_until 10 grep -q '^ready' "$WORK/hooker-$host.out" && return
+	cat "$WORK/hooker-$host.out" >&2
+	bail "Hooker does not start on $host"
+}
+
+hooker_stop()
+{
+	kill "${DAEMON[$1]}" 2>/dev/null || :
+	wait "${DAEMON[$1]}" 2>/dev/null || :
+}
+
+# stat HOST PATH: one number of `hooker stats`, as counters.established.
+stat()
+{
+	on "$1" "$HOOKER" stats --json | jq ".$2 // 0"
+}
+
+# fetch FILE [OPTION…]: byte-exact transfer, client from server; JSON in $WORK/fetch.json.
+fetch()
+{
+	local file=$1
+	shift
+	on client "$STREAM" fetch --timeout 20 --same-as "$WORK/files/$file" "$@" "$SERVER" "${PORT:-8080}" "$file" \
+		>"$WORK/fetch.json"
+}
+
+# fetch_many COUNT FILE: at the same time; fails unless all arrive byte-exact.
+fetch_many()
+{
+	local count=$1 file=$2 i pids=() bad=0
+	for ((i = 0; i < count; i++)); do
+		on client "$STREAM" fetch --timeout 60 --same-as "$WORK/files/$file" "$SERVER" 8080 "$file" \
+			>"$WORK/many-$i.json" 2>&1 &
+		pids+=($!)
+	done
+	for i in "${pids[@]}"; do
+		wait "$i" || bad=$((bad + 1))
+	done
+	((bad == 0)) || { cat "$WORK"/many-*.json; return 1; }
+}

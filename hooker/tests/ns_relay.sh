@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# The relay between namespaces, without delay: unmodified programs, byte for byte, and every way to end.
+#   client 10.99.1.2 --- router --- 10.99.2.2 server; TRANSPORT=udp|udplite chooses what is on the wire
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. testbed/lib/tap.sh
+. hooker/tests/lib.sh
+
+transport=${TRANSPORT:-udp}
+repeats=${REPEATS:-10}
+
+established() { stat client counters.established; }
+
+# Nothing may be left to do, or in the kernel's tables, once the applications are done.
+all_closed()
+{
+	local host
+	for host in client server; do
+		[[ $(stat "$host" relay.open) == 0 && $(on "$host" "$HOOKER" flows --json | jq '.flows | length') == 0 ]] ||
+			return 1
+	done
+}
+
+repeat_fetch()
+{
+	local i
+	for ((i = 0; i < repeats; i++)); do
+		fetch "$1" || { echo "transfer $i"; cat "$WORK/fetch.json"; return 1; }
+	done
+}
+
+start_nginx()
+{
+	cat >"$WORK/nginx.conf" <<-EOF
+	daemon off; pid $WORK/nginx.pid; error_log $WORK/nginx.log; worker_processes 1;
+	events { worker_connections 256; }
+	http { access_log off; sendfile on; keepalive_timeout 30;
+	  client_body_temp_path $WORK/b; proxy_temp_path $WORK/p; fastcgi_temp_path $WORK/f; uwsgi_temp_path $WORK/u; scgi_temp_path $WORK/s;
+	  server { listen 80; root $WORK/files; } }
+	EOF
+	# The folder must be open to nginx's own user.
+	chmod 755 "$WORK" "$WORK/files"
+	background nginx server nginx -c "$WORK/nginx.conf" -p "$WORK"
+	wait_until 10 on client curl -s -o /dev/null "http://$SERVER/text"
+}
+
+curl_keepalive()
+{
+	local url=http://$SERVER out
+	out=$(on client curl -sS -w '%{num_connects} ' -o "$WORK/1" "$url/video" -o "$WORK/2" "$url/image" -o "$WORK/3" "$url/text")
+	cmp "$WORK/1" "$WORK/files/video" && cmp "$WORK/2" "$WORK/files/image" && cmp "$WORK/3" "$WORK/files/text" &&
+		[[ $out == "1 0 0 " ]] # one connection for all three
+}
+
+half_close()
+{
+	local sum
+	# The client ends sending first, the server answers afterwards.
+	background sum server socat TCP-LISTEN:9001,reuseaddr EXEC:sha256sum
+	wait_until 5 on server sh -c 'ss -Htln "sport = :9001" | grep -q .'
+	sum=$(on client socat -t 20 - "TCP:$SERVER:9001" <"$WORK/files/video")
+	[[ ${sum%% *} == "$(sha256sum <"$WORK/files/video" | cut -d' ' -f1)" ]]
+}
+
+server_resets()
+{
+	serve_on 8081 --abort-after 5000000
+	PORT=8081 fetch video && return 1
+	[[ $(jq -r '.error' "$WORK/fetch.json") == "after 5000000 bytes: Connection reset by peer" ]]
+}
+
+server_killed()
+{
+	serve_on 8082
+	local server=$PID client
+	background killed client "$STREAM" fetch --timeout 20 "$SERVER" 8082 big
+	client=$PID
+	wait_until 5 flow_moves || { echo "no flow"; return 1; }
+	kill -9 "$server"
+	wait "$client" && return 1
+	# As over TCP: what the server had sent arrives, then the stream ends; the client knows it is short.
+	grep -q -e 'early end' -e 'reset by peer' "$WORK/killed.out"
+}
+
+flow_moves() { on client "$HOOKER" flows --json | jq -e '.flows[] | select(.rx_bytes > 0 and .remote_port >= 8082)'; }
+
+port=8083
+# kill_daemon WHICH HOST: the application gets an error within seconds, the next connection is plain TCP.
+kill_daemon()
+{
+	local which=$1 host=$2 pids client started
+	port=$((port + 1))
+	serve_on $port
+	local server=$PID
+	background killed client "$STREAM" fetch --timeout 20 "$SERVER" $port big
+	client=$PID
+	wait_until 5 flow_moves || { echo "no flow"; return 1; }
+	pids=${DAEMON[$host]}
+	case $which in
+	userspace) pids=$(pgrep -P "$pids") ;;
+	both) pids="$pids $(pgrep -P "$pids")" ;;
+	esac
+	started=$SECONDS
+	# shellcheck disable=SC2086 # two pids
+	kill -9 $pids
+	wait "$client" && return 1
+	cat "$WORK/killed.out"
+	kill "$server"
+	wait "$server" || :
+	((SECONDS - started < 10)) || return 1
+	grep -q 'early end' "$WORK/killed.out" && return 1 # a truncated stream that looks complete
+	wait_until 5 detached "$host" && fetch text && [[ $(stat "$other" counters.established) == "$before" ]]
+}
+
+detached()
+{
+	! on "$1" bpftool net show dev eth0 | grep -qE 'driver|generic|tcx|clsact' &&
+		! on "$1" "$HOOKER" stats >/dev/null 2>&1
+}
+
+killed_and_restarted()
+{
+	local which=$1 host=$2 other=server before
+	[[ $host == server ]] && other=client
+	before=$(($(stat "$other" counters.established) + 1))
+	kill_daemon "$which" "$host" || return 1
+	hooker_start "$host" --transport "$transport"
+	before=$(established)
+	fetch image && [[ $(established) == $((before + 1)) ]]
+}
+
+plan 19
+hosts_up
+head -c 400000000 /dev/zero >"$WORK/files/big"
+
+hooker_start client --transport "$transport"
+ok "Hooker on one side only: plain TCP" fetch video
+is "... and says so" "$(stat client counters.established)" 0
+hooker_start server --transport "$transport"
+background capture router timeout 60 tcpdump -i to-server -U --immediate-mode -w "$WORK/capture.pcap"
+capture=$PID
+wait_until 10 grep -q listening "$WORK/capture.out"
+for file in text image video; do
+	ok "$repeats transfers of $file, EOF after the data" repeat_fetch "$file"
+done
+kill "$capture"
+wait "$capture" || :
+is "every one was redirected" "$(established)" $((3 * repeats))
+is "not one payload byte in TCP" \
+	"$(tshark -r "$WORK/capture.pcap" -Y 'tcp.len > 0' -T fields -e frame.number 2>/dev/null | wc -l)" 0
+ok "50 concurrent transfers" fetch_many 50 image
+ok "8 concurrent transfers of 26 MB" fetch_many 8 video
+ok "both directions at once" fetch video --push "$WORK/files/image"
+ok "nginx starts" start_nginx
+ok "curl and nginx: three files over one connection" curl_keepalive
+ok "half-close: the answer comes after our EOF" half_close
+ok "a reset arrives after the bytes before it" server_resets
+ok "a killed server" server_killed
+ok "everything is closed and forgotten" wait_until 10 all_closed
+# Not by ok(): it runs its command in a subshell, and the restarted daemons' pids would be lost.
+for case in "userspace client" "supervisor server" "both client"; do
+	status=0
+	# shellcheck disable=SC2086 # two words
+	killed_and_restarted $case >"$WORK/killed.log" 2>&1 || status=$?
+	tap_result "kill -9 of ${case/ / at the }: an error, plain TCP, and a fresh start" $status "$(<"$WORK/killed.log")"
+done
