@@ -98,7 +98,8 @@ $(B)/%: %.c
 	    $$(sed -n 's,^// links: ,,p' $<) -lcmocka -ljansson -lgsl -lgslcblas -lm $$(sed -n 's,^// libs: ,,p' $<)
 # prog_*.c: programs that shell tests run, built the same way.
 PROG_BIN := $(patsubst %.c,$(B)/%,$(wildcard */tests/prog_*.c))
-$(UNIT_BIN) $(PROG_BIN): $(BPF_SKEL)
+TEST_SKEL := $(patsubst %.bpf.c,$(B)/%.skel.h,$(wildcard */tests/*.bpf.c))
+$(UNIT_BIN) $(PROG_BIN): $(BPF_SKEL) $(TEST_SKEL)
 
 all: $(B)/hooker/hooker $(SCENARIO_BIN)
 
