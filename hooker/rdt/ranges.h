@@ -20,7 +20,7 @@ typedef void (*rdt_fresh_fn)(void *ctx, uint64_t first, uint64_t end);
 
 void rdt_ranges_init(struct rdt_ranges *s, int max);
 void rdt_ranges_free(struct rdt_ranges *s);
-/* Adds [first, end). 0; -ENOSPC (it would need range number max + 1) or -ENOMEM with nothing changed. */
+/* Adds [first, end). 0; -ENOSPC (needs range number max + 1) or -ENOMEM with nothing changed. */
 int rdt_ranges_insert(struct rdt_ranges *s, uint64_t first, uint64_t end, rdt_fresh_fn fresh,
 		      void *ctx);
 /* Would an insert of [first, end) fail for lack of room? Makes the room if it can. */

@@ -53,7 +53,7 @@ struct rdt_config {
 	bool reliable;	      /* carrier is a TCP connection: see rdt_path_changed() */
 };
 
-/* Sensible values for a 1500-byte MTU: 4 MiB buffers, CUBIC, 10 packets, HyStart++ and path memory on. */
+/* For an MTU of 1500: 4 MiB buffers, CUBIC, 10 packets, HyStart++ and path memory on. */
 void rdt_config_default(struct rdt_config *cfg);
 
 struct rdt_identity {
@@ -81,7 +81,7 @@ struct rdt_path {
 struct rdt_conn *rdt_conn_create(const struct rdt_config *cfg, const struct rdt_identity *id,
 				 struct rdt_path *path, uint64_t now);
 void rdt_conn_destroy(struct rdt_conn *conn); /* NULL is fine; frees all, tells the peer nothing */
-/* Gives back the buffers of a connection that has nothing in them; for idle ones, when memory counts. */
+/* Gives back buffers with nothing in them; for idle connections, when memory counts. */
 void rdt_trim(struct rdt_conn *conn);
 const struct rdt_identity *rdt_conn_identity(const struct rdt_conn *conn);
 
@@ -97,19 +97,20 @@ struct rdt_frame {
 	const uint8_t *payload; /* into the caller's buffer, len bytes */
 };
 
-enum rdt_bad { /* why a frame was refused; rdt_frame_parse() and rdt_input() return -(1000 + reason) */
-	       RDT_BAD_SHORT = 1, /* shorter than a header */
-	       RDT_BAD_VERSION,
-	       RDT_BAD_KIND,
-	       RDT_BAD_LENGTH,	 /* len does not match the datagram, or the kind */
-	       RDT_BAD_FLAGS,	 /* reserved bit, or a code the kind cannot have */
-	       RDT_BAD_NUMBER,	 /* packet number, offset or cum out of bounds */
-	       RDT_BAD_RANGES,	 /* ACK ranges not descending */
-	       RDT_BAD_IDENTITY, /* rdt_input(): not this connection's frame */
-	       RDT_BAD_ACK,	 /* acknowledges what was never sent */
-	       RDT_BAD_CREDIT,	 /* data beyond the credit given */
-	       RDT_BAD_END,	 /* contradicts the END already known */
-	       RDT_BAD_MAX
+/* Why a frame was refused; rdt_frame_parse() and rdt_input() return -(1000 + reason). */
+enum rdt_bad {
+	RDT_BAD_SHORT = 1, /* shorter than a header */
+	RDT_BAD_VERSION,
+	RDT_BAD_KIND,
+	RDT_BAD_LENGTH,	  /* len does not match the datagram, or the kind */
+	RDT_BAD_FLAGS,	  /* reserved bit, or a code the kind cannot have */
+	RDT_BAD_NUMBER,	  /* packet number, offset or cum out of bounds */
+	RDT_BAD_RANGES,	  /* ACK ranges not descending */
+	RDT_BAD_IDENTITY, /* rdt_input(): not this connection's frame */
+	RDT_BAD_ACK,	  /* acknowledges what was never sent */
+	RDT_BAD_CREDIT,	  /* data beyond the credit given */
+	RDT_BAD_END,	  /* contradicts the END already known */
+	RDT_BAD_MAX
 };
 /* The reason in a negative return value, or 0. */
 static inline int RDT_BAD(int err)
@@ -118,13 +119,13 @@ static inline int RDT_BAD(int err)
 }
 const char *rdt_bad_name(int reason);
 
-/* Checks and decodes one whole datagram. 0, or -(1000 + reason) with *f undefined. Touches nothing else. */
+/* Checks and decodes one whole datagram. 0, or -(1000 + reason) with *f undefined. */
 int rdt_frame_parse(const void *buf, size_t len, struct rdt_frame *f);
 
 /*
  * For a byte-stream carrier: size of the frame that starts at buf, of which `have` bytes are there.
- * 0 = not enough bytes to tell, otherwise its size (may exceed have), or -(1000 + reason): the stream is
- * not ours or out of step, close it.
+ * 0 = not enough bytes to tell, otherwise its size (may exceed have), or -(1000 + reason): the
+ * stream is not ours or out of step, close it.
  */
 int rdt_frame_size(const void *buf, size_t have);
 
@@ -147,18 +148,19 @@ int rdt_stateless_reset(const struct rdt_frame *in, struct rdt_datagram *out);
 
 size_t rdt_write_space(const struct rdt_conn *conn); /* bytes rdt_write() would take now */
 /*
- * Copies up to len bytes into the send buffer: bytes taken (short, even 0, when it is full), -EPIPE after
- * rdt_finish() or a reset, -ENOMEM.
+ * Copies up to len bytes into the send buffer: bytes taken (short, even 0, when it is full), -EPIPE
+ * after rdt_finish() or a reset, -ENOMEM.
  */
 ssize_t rdt_write(struct rdt_conn *conn, const void *buf, size_t len);
 ssize_t rdt_writev(struct rdt_conn *conn, const struct iovec *iov, int niov);
 /*
  * Without a copy by the library: rdt_reserve() gives up to two free stretches of at most `want` bytes
- * for the caller's recv/readv; rdt_commit() says how many were filled. Returns number of iovecs or -errno as above.
+ * for the caller's recv/readv; rdt_commit() says how many were filled. Returns the number of iovecs
+ * or -errno as above.
  */
 int rdt_reserve(struct rdt_conn *conn, size_t want, struct iovec iov[2]);
 void rdt_commit(struct rdt_conn *conn, size_t filled);
-/* END follows the bytes written so far. code HK_CODE_OK = EOF, HK_CODE_RST = the peer resets after them. */
+/* END follows the bytes written so far. HK_CODE_OK = EOF, HK_CODE_RST = a reset after them. */
 int rdt_finish(struct rdt_conn *conn, uint8_t code);
 /* Both directions die now; unsent bytes are dropped, RESET goes out. */
 void rdt_abort(struct rdt_conn *conn, uint8_t code);
@@ -168,11 +170,12 @@ void rdt_abort(struct rdt_conn *conn, uint8_t code);
  * pointers stay valid until the next rdt_write*(), rdt_reserve(), rdt_input(), rdt_abort(),
  * rdt_path_changed() or rdt_conn_destroy() of this connection, and hdr lives in *out, so any
  * number of datagrams may be collected before one sendmmsg() or GSO sendmsg(). Full-size datagrams
- * follow each other as long as there is data. A datagram the caller fails to send counts as lost: nothing to undo.
+ * follow each other as long as there is data. A datagram the caller fails to send counts as lost:
+ * nothing to undo.
  */
 int rdt_output(struct rdt_conn *conn, uint64_t now, struct rdt_datagram *out);
 
-/* When to call rdt_on_timeout(); RDT_NEVER = only input or writing can make progress. May lie in the past. */
+/* When to call rdt_on_timeout(); may be past. RDT_NEVER = only input or writing makes progress. */
 uint64_t rdt_next_timeout(const struct rdt_conn *conn);
 void rdt_on_timeout(struct rdt_conn *conn, uint64_t now); /* harmless when early */
 /* Asks the peer for a sign of life: one PROBE, repeated by the probe timeout until answered. */
@@ -180,20 +183,22 @@ void rdt_probe(struct rdt_conn *conn);
 
 /* ---- receiving ---- */
 
-enum rdt_event { /* bits returned by rdt_input() */
-		 RDT_EV_DIRECT =
-			 1, /* *direct holds bytes next in order, not copied: see rdt_direct_done() */
-		 RDT_EV_READABLE = 2,  /* rdt_readable() rose */
-		 RDT_EV_END = 4,       /* END known and every byte before it received */
-		 RDT_EV_RESET = 8,     /* peer reset the connection: rdt_reset_code() */
-		 RDT_EV_WRITABLE = 16, /* rdt_write_space() rose */
-		 RDT_EV_ACKED =
-			 32, /* our END has been acknowledged: the peer's daemon holds every byte */
+/* Bits returned by rdt_input(). */
+enum rdt_event {
+	RDT_EV_DIRECT = 1,    /* *direct holds bytes next in order, not copied: rdt_direct_done() */
+	RDT_EV_READABLE = 2,  /* rdt_readable() rose */
+	RDT_EV_END = 4,	      /* END known and every byte before it received */
+	RDT_EV_RESET = 8,     /* peer reset the connection: rdt_reset_code() */
+	RDT_EV_WRITABLE = 16, /* rdt_write_space() rose */
+	RDT_EV_ACKED = 32,    /* our END is acknowledged: the peer's daemon holds every byte */
 };
 
 /*
- * Takes one parsed frame. Bits of enum rdt_event, or -(1000 + reason): refused, counted, nothing changed.
+ * Takes one parsed frame. Bits of enum rdt_event, or -(1000 + reason): refused, counted, nothing
+ * changed.
  * -ENOMEM: no room or memory for it now; as if it had been lost.
+ * RDT_EV_RESET with HK_CODE_UNKNOWN after rdt_received_all() and rdt_finish(): the peer closed long
+ * ago and its last acknowledgement was not heard; or it restarted before reading our last bytes.
  *
  * direct NULL: all data is copied into the library. Otherwise, data that is next in order while nothing
  * older is buffered is offered in *direct, pointing into the frame's payload, and RDT_EV_DIRECT is
@@ -227,8 +232,8 @@ uint8_t rdt_reset_code(const struct rdt_conn *conn); /* peer's RESET, 0 = none *
 
 enum rdt_state {
 	RDT_OPEN,
-	RDT_CLOSING, /* both ENDs known and acknowledged, or reset: kept a while to answer repetitions */
-	RDT_CLOSED, /* may be destroyed without harm to the peer */
+	RDT_CLOSING, /* both ENDs acknowledged, or reset: answers repetitions for 2 to 5 s */
+	RDT_CLOSED,  /* may be destroyed without harm to the peer */
 };
 enum rdt_state rdt_state(const struct rdt_conn *conn, uint64_t now);
 
@@ -236,7 +241,8 @@ enum rdt_state rdt_state(const struct rdt_conn *conn, uint64_t now);
  * Moves to another carrier (UDP to the TCP connection between the daemons, or back), or tells that
  * the path changed. Unacknowledged bytes are sent again; packet numbers go on; late frames of the
  * old carrier stay welcome. reliable: no loss detection, pacing or congestion window; the caller
- * stops calling rdt_output() while its TCP socket is full, and calls this again should it break.
+ * stops calling rdt_output() (and arming the timer) while its TCP socket is full, and calls this
+ * again should it break.
  */
 void rdt_path_changed(struct rdt_conn *conn, uint64_t now, struct rdt_path *path,
 		      uint32_t max_datagram, bool reliable);

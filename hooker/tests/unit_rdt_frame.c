@@ -1,6 +1,6 @@
 // links: hooker/tests/rdt_sim.c hooker/rdt/*.c
 // SPDX-License-Identifier: GPL-2.0
-/* The wire form: what is accepted, what is refused and for which reason, and that junk changes nothing. */
+/* The wire form: what is accepted, what is refused and why, and that junk changes nothing. */
 #include <endian.h>
 #include <errno.h>
 #include <setjmp.h>
@@ -229,6 +229,98 @@ static void impossible(void **state)
 	rdt_conn_destroy(b);
 }
 
+/* Overlapping pieces, as after a change of datagram size, and repetitions: each byte once, in place. */
+static void overlaps(void **state)
+{
+	static const int pieces[][2] = { { 0, 10 }, { 5, 20 },	{ 40, 60 }, { 30, 50 },
+					 { 0, 20 }, { 15, 35 }, { 55, 80 }, { 70, 75 } };
+	static const int have[] = { 10, 20, 20, 20, 20, 60, 80, 80 };
+	struct rdt_conn *b = conn(&id_b);
+	struct iovec iov[2];
+	struct rdt_stats st;
+	uint8_t buf[256];
+
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		int from = pieces[i][0], len = pieces[i][1] - from;
+
+		for (int twice = 0; twice < 2; twice++) {
+			sample(buf);
+			buf[3] = len;
+			buf[31] = i + 1;
+			put64(buf + 36, from);
+			memcpy(buf + 64, sim_pattern(from), len);
+			assert_true(feed(b, buf, 64 + len) >= 0);
+			assert_int_equal(rdt_received(b), have[i]);
+		}
+	}
+	assert_int_equal(rdt_read_vec(b, iov), 1);
+	assert_int_equal(iov[0].iov_len, 80);
+	assert_memory_equal(iov[0].iov_base, sim_pattern(0), 80);
+	rdt_stats(b, &st);
+	assert_int_equal(st.dup_packets, 8);
+	assert_int_equal(st.recv_packets, 8);
+	rdt_conn_destroy(b);
+}
+
+/* Credit that became free is announced by itself, but not for every few bytes. */
+static void announces_credit(void **state)
+{
+	struct rdt_conn *b = conn(&id_b);
+	struct rdt_datagram d;
+	struct rdt_frame f;
+	uint8_t buf[2048];
+	uint64_t off = 0;
+
+	(void)state;
+	sample(buf);
+	for (uint32_t pn = 1; off < 4 << 20; pn++, off += 1024) {
+		uint32_t be = htobe32(pn);
+
+		buf[2] = 1024 >> 8;
+		buf[3] = 0;
+		memcpy(buf + 28, &be, 4);
+		put64(buf + 36, off);
+		assert_true(feed(b, buf, 64 + 1024) >= 0);
+		while (rdt_output(b, NOW, &d))
+			;
+	}
+	rdt_consume(b, NOW, 100);
+	assert_int_equal(rdt_output(b, NOW, &d), 0);
+	rdt_consume(b, NOW, 1 << 20);
+	assert_true(rdt_next_timeout(b) <= NOW);
+	assert_int_equal(rdt_output(b, NOW, &d), 1);
+	assert_int_equal(rdt_frame_parse(buf, flat(&d, buf), &f), 0);
+	assert_int_equal(f.kind, HK_FRAME_ACK);
+	assert_int_equal(f.cum + f.window, (5 << 20) + 100);
+	rdt_conn_destroy(b);
+}
+
+/* An acknowledgement held longer than its field can say is no measure of the round trip. */
+static void old_acknowledgement(void **state)
+{
+	struct rdt_conn *a = conn(&id_a), *b = conn(&id_b);
+	struct rdt_datagram d;
+	struct rdt_stats st;
+	struct rdt_frame f;
+	uint8_t buf[2048];
+
+	(void)state;
+	rdt_write(a, "x", 1);
+	assert_int_equal(rdt_output(a, NOW, &d), 1);
+	assert_int_equal(feed(b, buf, flat(&d, buf)), RDT_EV_READABLE);
+	rdt_write(b, "y", 1);
+	assert_int_equal(rdt_output(b, NOW + 20 * SIM_SEC, &d), 1);
+	assert_int_equal(rdt_frame_parse(buf, flat(&d, buf), &f), 0);
+	assert_int_equal(f.ack_delay_us, UINT16_MAX);
+	assert_true(rdt_input(a, NOW + 20 * SIM_SEC, &f, NULL) >= 0);
+	rdt_stats(a, &st);
+	assert_int_equal(st.acked_packets, 1);
+	assert_int_equal(st.srtt, 0);
+	rdt_conn_destroy(a);
+	rdt_conn_destroy(b);
+}
+
 static void stateless(void **state)
 {
 	struct rdt_conn *a = conn(&id_a);
@@ -407,10 +499,11 @@ static void ranges(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(layout),	cmocka_unit_test(malformed),
-		cmocka_unit_test(ack_ranges),	cmocka_unit_test(impossible),
-		cmocka_unit_test(stateless),	cmocka_unit_test(noise),
-		cmocka_unit_test(hostile_peer), cmocka_unit_test(ranges),
+		cmocka_unit_test(layout),     cmocka_unit_test(malformed),
+		cmocka_unit_test(ack_ranges), cmocka_unit_test(impossible),
+		cmocka_unit_test(overlaps),   cmocka_unit_test(announces_credit), cmocka_unit_test(old_acknowledgement), cmocka_unit_test(stateless),
+		cmocka_unit_test(noise),      cmocka_unit_test(hostile_peer),
+		cmocka_unit_test(ranges),
 	};
 	struct sim s;
 

@@ -109,6 +109,54 @@ static void known_path(void **state)
 	assert_true(s.flow[1].end[0].last_stats.jumped);
 	assert_true(ms <= 0.5 * tcp);
 	sim_free(&s);
+	/* Paced: a queue of half the file is never overrun. */
+	wire(&s, GBIT, MIDDLE / 2, 0.0);
+	s.path[0] = (struct rdt_path){ .window = 4 << 20, .min_rtt = RTT, .updated = s.now };
+	transfer(&s, MIDDLE);
+	assert_true(s.flow[0].end[0].last_stats.jumped);
+	assert_int_equal(s.link[1].dropped_queue, 0);
+	sim_free(&s);
+}
+
+/* Three connections start together on a known path: together they take no more than half of it. */
+static void shared_memory(void **state)
+{
+	struct sim s;
+	uint64_t sum = 0;
+
+	(void)state;
+	wire(&s, GBIT, 8 << 20, 0.0);
+	s.path[0] = (struct rdt_path){ .window = 1 << 20, .min_rtt = RTT, .updated = s.now };
+	for (int i = 0; i < 3; i++)
+		add(&s, LARGE);
+	assert_int_equal(sim_run(&s, s.now + RTT - SIM_MS), 1);
+	for (int i = 0; i < 3; i++)
+		sum += s.flow[i].end[0].conn->in_flight;
+	assert_true(sum > 500000 && sum <= (1 << 19) + 2 * 10 * 1472);
+	finish(&s);
+	assert_int_equal(s.path[0].jumping, 0);
+	sim_free(&s);
+}
+
+/* Acknowledgements that were held up by a blackout say nothing about the round trip. */
+static void silence(void **state)
+{
+	struct sim s;
+	struct sim_flow *f;
+	struct rdt_stats st;
+
+	(void)state;
+	wire(&s, MBIT10, 62500, 0.0);
+	f = add(&s, 8 << 20);
+	f->end[0].cfg.initial_rtt = 0;
+	s.link[0].dark_from = s.now;
+	s.link[0].dark_to = s.now + 25 * SIM_SEC;
+	assert_int_equal(sim_run(&s, s.now + 30 * SIM_SEC), 1);
+	rdt_stats(f->end[0].conn, &st);
+	print_message("# after 25 s of silence: srtt %.1f ms\n", st.srtt / 1e6);
+	assert_true(st.srtt > 0 && st.srtt < 200 * SIM_MS);
+	finish(&s);
+	sim_free(&s);
 }
 
 /* A memory from a wide path on a path that became narrow: give up at once, do little harm. */
@@ -228,9 +276,11 @@ static void stopped_reader(void **state)
 	struct sim s;
 	struct sim_flow *f;
 	struct rdt_stats st[2];
+	uint64_t start;
 
 	(void)state;
 	wire(&s, GBIT, 8 << 20, 0.0);
+	start = s.now;
 	f = add(&s, 40 << 20);
 	f->end[1].read_max = 1 << 20;
 	f->end[1].read_pause = 1;
@@ -247,6 +297,9 @@ static void stopped_reader(void **state)
 	assert_true(st[0].pto_total < 60);
 	finish(&s);
 	assert_int_equal(f->end[1].got, 40 << 20);
+	print_message("# and read on: done %.0f ms later\n",
+		      (f->end[1].done_at - start - 60 * SIM_SEC) / 1e6);
+	assert_true(f->end[1].done_at < start + 62 * SIM_SEC);
 	sim_free(&s);
 }
 
@@ -254,8 +307,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(against_slow_start), cmocka_unit_test(known_path),
-		cmocka_unit_test(wrong_memory),	      cmocka_unit_test(narrow_link),
-		cmocka_unit_test(random_loss),	      cmocka_unit_test(reordering),
+		cmocka_unit_test(shared_memory),      cmocka_unit_test(wrong_memory),
+		cmocka_unit_test(narrow_link),	      cmocka_unit_test(random_loss),
+		cmocka_unit_test(reordering),	      cmocka_unit_test(silence),
 		cmocka_unit_test(fairness),	      cmocka_unit_test(stopped_reader),
 	};
 

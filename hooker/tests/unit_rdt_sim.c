@@ -91,7 +91,7 @@ static int move(struct sim *s, bool reliable)
 		s->link[!e] = (struct sim_link){ .delay = SIM_MS, .queue = UINT64_MAX };
 		if (!reliable)
 			s->link[!e].loss = 0.02;
-		end->cfg.max_datagram = reliable ? 1472 : 1200;
+		end->cfg.max_datagram = 300 + sim_below(&s->rng, 1173);
 		rdt_path_changed(end->conn, s->now, NULL, end->cfg.max_datagram, reliable);
 		sim_kick(s, 0, e);
 	}
