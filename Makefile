@@ -100,6 +100,8 @@ $(B)/%: %.c
 PROG_BIN := $(patsubst %.c,$(B)/%,$(wildcard */tests/prog_*.c))
 TEST_SKEL := $(patsubst %.bpf.c,$(B)/%.skel.h,$(wildcard */tests/*.bpf.c))
 $(UNIT_BIN) $(PROG_BIN): $(BPF_SKEL) $(TEST_SKEL)
+# The compiler notes the headers of the last linked source only, so any change there rebuilds them.
+$(UNIT_BIN): $(wildcard hooker/*/*.[ch])
 
 all: $(B)/hooker/hooker $(SCENARIO_BIN)
 

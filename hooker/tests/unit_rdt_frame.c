@@ -499,10 +499,16 @@ static void ranges(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(layout),     cmocka_unit_test(malformed),
-		cmocka_unit_test(ack_ranges), cmocka_unit_test(impossible),
-		cmocka_unit_test(overlaps),   cmocka_unit_test(announces_credit), cmocka_unit_test(old_acknowledgement), cmocka_unit_test(stateless),
-		cmocka_unit_test(noise),      cmocka_unit_test(hostile_peer),
+		cmocka_unit_test(layout),
+		cmocka_unit_test(malformed),
+		cmocka_unit_test(ack_ranges),
+		cmocka_unit_test(impossible),
+		cmocka_unit_test(overlaps),
+		cmocka_unit_test(announces_credit),
+		cmocka_unit_test(old_acknowledgement),
+		cmocka_unit_test(stateless),
+		cmocka_unit_test(noise),
+		cmocka_unit_test(hostile_peer),
 		cmocka_unit_test(ranges),
 	};
 	struct sim s;

@@ -49,7 +49,7 @@ static void random_end(struct sim_rng *r, struct sim_end *e)
 
 	e->to_write = sim_below(r, 1 + pick(r, sizes, 8));
 	if (sim_chance(r, 0.01))
-		e->to_write = sim_below(r, 3000000);
+		e->to_write = sim_below(r, 1000000);
 	e->write_max = sim_chance(r, 0.3) ? 1 + sim_below(r, 3000) : UINT64_MAX;
 	if (sim_chance(r, 0.3))
 		e->write_pause = sim_below(r, 5 * SIM_MS);
