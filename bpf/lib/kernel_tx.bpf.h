@@ -164,7 +164,9 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 	header = HK_L4(is_ip6) + tcp->doff * 4;
 	payload = skb->len - header;
 	seq_end = bpf_ntohl(tcp->seq) + payload;
-	if (skb->tc_index != HK_TX_CUT)
+	/* Segment by segment: a whole super-packet in TCP would look like a path that lets only TCP
+	 * through. */
+	if (!skb->gso_size)
 		hk_tx_doubt(skb, flow,
 			    !payload && !tcp->fin && !tcp->rst && seq_end + 1 == flow->tx_seq);
 	return hk_tx_send(skb, flow, seq_end, payload, is_ip6);
