@@ -14,7 +14,6 @@
  */
 #include <stdbool.h>
 #include <linux/bpf.h>
-#include <bpf/bpf_core_read.h>
 #include "bpf/lib/steps.bpf.h"
 #include "bpf/lib/udplite.bpf.h"
 
@@ -226,32 +225,46 @@ int hk_lite_deliver(struct xdp_md *ctx)
 
 /* ---------------------------------------------------------------- checksum offload */
 
-/* The fields of the kernel's struct sk_buff that say who will write a checksum, found by BTF. */
-struct sk_buff___hk {
-	__u8 ip_summed : 2;
-	__u16 csum_start; /* from head */
-	__u16 csum_offset;
-	unsigned char *head;
-	unsigned char *data;
-} __attribute__((preserve_access_index));
+#define CHECK_OFFSET 6 /* of the checksum in the header */
 
-#define CHECKSUM_PARTIAL 3 /* the device, or whoever needs the bytes, will write the checksum */
-
-static __always_inline bool checksum_is_partial(struct __sk_buff *ctx)
+/*
+ * Whether the kernel has left the checksum to the device (CHECKSUM_PARTIAL). __sk_buff does not say;
+ * but bpf_l4_csum_replace() without BPF_F_PSEUDO_HDR changes a finished checksum, and never one that
+ * is still to be computed. Reading sk_buff by BTF would say it too, at the price of parsing the
+ * kernel's BTF at each deployment (half its time). A finished field is changed; *check is what it
+ * was. Negative: no memory.
+ */
+static __always_inline int is_unfinished(struct __sk_buff *skb, __u32 header, __u16 *check)
 {
-	struct sk_buff___hk *skb = (void *)ctx;
+	__u32 at = header + CHECK_OFFSET;
+	__u16 after;
 
-	return BPF_CORE_READ_BITFIELD_PROBED(skb, ip_summed) == CHECKSUM_PARTIAL;
+	if (bpf_skb_load_bytes(skb, at, check, sizeof(*check)) ||
+	    bpf_l4_csum_replace(skb, at, 0, 1, sizeof(*check)) ||
+	    bpf_skb_load_bytes(skb, at, &after, sizeof(after)))
+		return -1;
+	return *check == after;
 }
 
-/* Where it will be written, from the start of the frame. */
-static __always_inline __u32 checksum_place(struct __sk_buff *ctx)
+/*
+ * What the field of an unfinished UDP-Lite datagram holds. Device or kernel will add up the whole
+ * datagram, including this, and write the complement: so it is the pseudo-header's sum minus that of
+ * what UDP-Lite does not cover, and the result is the partial checksum after all. Negative: the
+ * datagram has changed meanwhile.
+ */
+static __always_inline int unfinished_check(struct __sk_buff *skb, const struct hk_lite_view *view)
 {
-	struct sk_buff___hk *skb = (void *)ctx;
-	unsigned char *head = BPF_CORE_READ(skb, head), *data = BPF_CORE_READ(skb, data);
+	__u32 covered = hk_lite_covered(view);
+	int rest = 0;
 
-	return BPF_CORE_READ(skb, csum_start) + BPF_CORE_READ(skb, csum_offset) -
-	       (__u32)(data - head);
+	if (covered < HK_LITE_HEADER || covered > view->len)
+		return -1;
+	if (covered < view->len)
+		rest = hk_tc_range(skb, view->offset + covered, view->len - covered);
+	if (rest < 0)
+		return -1;
+	return hk_fold(hk_pseudo_sum(view, HK_LITE_PROTOCOL) +
+		       (__u16)~hk_sum_behind(rest, covered));
 }
 
 /* Unfinished */
@@ -271,12 +284,18 @@ int hk_lite_unfin(struct __sk_buff *skb)
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	__u32 *mark = (void *)(long)skb->data_meta;
 	struct hk_lite_view view;
+	__u16 check;
 
 	if ((void *)(mark + 1) > data || *mark != MARK_UNFINISHED)
 		return HK_TC_PASS;
-	if (hk_lite_look(data, end, HK_LITE_PROTOCOL, &view))
-		return hk_in_end(IN_UNFINISHED, CHANGED, HK_TC_PASS);
-	if (!checksum_is_partial(skb) || checksum_place(skb) != view.offset + 6)
+	if (bpf_skb_pull_data(skb, skb->len))
+		return hk_in_end(IN_UNFINISHED, CHANGED, HK_TC_DROP);
+	data = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
+	if (hk_lite_look(data, end, HK_LITE_PROTOCOL, &view) ||
+	    unfinished_check(skb, &view) != view.lite->check)
+		return hk_in_end(IN_UNFINISHED, STILL_BAD, HK_TC_DROP);
+	if (is_unfinished(skb, view.offset, &check) <= 0)
 		return hk_in_end(IN_UNFINISHED, STILL_BAD, HK_TC_DROP);
 	return hk_in_next(skb, IN_UNFINISHED);
 }
@@ -310,6 +329,8 @@ int hk_lite_class(struct __sk_buff *skb)
 	struct hk_lite_view view;
 	int look = hk_lite_look((void *)(long)skb->data, (void *)(long)skb->data_end,
 				HK_UDP_PROTOCOL, &view);
+	__u16 check, pseudo;
+	int unfinished;
 
 	/* The payload may lie outside of data..data_end: a short frame may only seem so. */
 	if (look == HK_LITE_SHORT) {
@@ -327,8 +348,14 @@ int hk_lite_class(struct __sk_buff *skb)
 	/* One header for many datagrams (UDP_SEGMENT): protocol 136 has no segmentation. */
 	if (skb->gso_size)
 		return hk_tx_end(TX_CLASSIFY, SUPER_PACKET, HK_TC_PASS);
-	/* A tunnel's outer header: the checksum to come is that of another header. */
-	if (checksum_is_partial(skb) && checksum_place(skb) != view.offset + 6)
+	pseudo = hk_fold(hk_pseudo_sum(&view, HK_UDP_PROTOCOL));
+	unfinished = is_unfinished(skb, view.offset, &check);
+	if (unfinished < 0)
+		return hk_tx_end(TX_CLASSIFY, NO_MEMORY, HK_TC_PASS);
+	if (!unfinished)
+		bpf_skb_store_bytes(skb, view.offset + CHECK_OFFSET, &check, sizeof(check), 0);
+	/* A tunnel's outer header: what is to be computed is the checksum of another one. */
+	if (unfinished && check != pseudo)
 		return hk_tx_end(TX_CLASSIFY, ENCAPSULATED, HK_TC_PASS);
 	return hk_tx_next(skb, TX_CLASSIFY, HK_TC_PASS);
 }
@@ -353,40 +380,30 @@ int hk_lite_header(struct __sk_buff *skb)
 	return hk_tx_next(skb, TX_HEADER, HK_TC_DROP);
 }
 
-/*
- * If the kernel has finished the datagram, the bytes written here are the bytes on the wire. If it
- * has left the checksum to the device (CHECKSUM_PARTIAL), device or kernel will later add up the whole
- * datagram, including what the checksum field holds by then, and write the complement: so the field
- * gets the pseudo-header's sum minus the sum of what UDP-Lite does not cover, and the result is the
- * partial checksum after all.
- */
+/* The bytes written for a finished datagram are the bytes on the wire. */
 SEC("tc")
 int hk_lite_check(struct __sk_buff *skb)
 {
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct hk_lite_view view;
-	bool partial = checksum_is_partial(skb);
+	int unfinished, sum;
 	__u32 covered;
-	int range = 0;
-	__u64 sum;
+	__u16 check;
 
-	if (hk_lite_look(data, end, HK_LITE_PROTOCOL, &view))
+	if (hk_lite_look((void *)(long)skb->data, (void *)(long)skb->data_end, HK_LITE_PROTOCOL,
+			 &view))
+		return hk_tx_end(TX_CHECKSUM, CHANGED, HK_TC_DROP);
+	unfinished = is_unfinished(skb, view.offset, &check);
+	/* Helpers that may move the packet make the verifier forget it. */
+	if (unfinished < 0 || hk_lite_look((void *)(long)skb->data, (void *)(long)skb->data_end,
+					   HK_LITE_PROTOCOL, &view))
 		return hk_tx_end(TX_CHECKSUM, CHANGED, HK_TC_DROP);
 	covered = hk_lite_covered(&view);
-	if (covered < HK_LITE_HEADER || covered > view.len)
-		return hk_tx_end(TX_CHECKSUM, CHANGED, HK_TC_DROP);
 	view.lite->check = 0;
-	sum = hk_pseudo_sum(&view, HK_LITE_PROTOCOL);
-	if (!partial)
-		range = hk_tc_range(skb, view.offset, covered);
-	else if (covered < view.len)
-		range = hk_tc_range(skb, view.offset + covered, view.len - covered);
-	if (range < 0)
+	sum = unfinished ? unfinished_check(skb, &view) : hk_tc_range(skb, view.offset, covered);
+	if (sum < 0)
 		return hk_tx_end(TX_CHECKSUM, CHANGED, HK_TC_DROP);
-	if (partial)
-		view.lite->check = hk_fold(sum + (__u16)~hk_sum_behind(range, covered));
-	else
-		view.lite->check = finished(sum + (__u32)range);
+	view.lite->check =
+		unfinished ? sum : finished(hk_pseudo_sum(&view, HK_LITE_PROTOCOL) + (__u32)sum);
 	return hk_tx_end(TX_CHECKSUM, 0, HK_TC_PASS);
 }
 
