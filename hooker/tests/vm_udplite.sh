@@ -10,7 +10,7 @@ plan $((3 * ${#kernels[@]} + 1))
 for k in "${kernels[@]}"; do
 	for test in ns_udplite ns_udplite_rfc3828 ns_toy; do
 		ok "$test.sh on Linux $k" testbed/testbed vm run --kernel "$k" -- \
-			testbed/run-tests -v "hooker/tests/$test.sh"
+			testbed/run-tests -v --timeout 100000 "hooker/tests/$test.sh"
 	done
 done
 is "Linux 7.2 has no UDP-Lite of its own" "$(testbed/testbed vm run --kernel 7.2 -- \
