@@ -20,13 +20,13 @@ enum hk_step_hook {
 #define HK_STEP_REASONS 16
 /* Per-CPU array hk_step_count. Reason 0: packets the step handed on (the last step: finished). */
 #define HK_STEP_COUNTER(hook, step, reason) \
-	((((hook) * HK_STEPS_MAX) + (step)) * HK_STEP_REASONS + (reason))
+	((((hook)*HK_STEPS_MAX) + (step)) * HK_STEP_REASONS + (reason))
 #define HK_STEP_COUNTERS HK_STEP_COUNTER(HK_STEP_HOOKS, 0, 0)
 #define HK_STEP_MISSING	 (HK_STEP_REASONS - 1) /* the next step's slot is empty */
 
 /* Deployed UDP-Lite: hash hk_lite_ports, local port (__u32, host order) of a UDP socket -> this. */
 struct hk_lite_port {
-	__u16 coverage;	    /* sent datagrams: bytes covered from the header on; 0: all; else >= 8 */
+	__u16 coverage; /* sent datagrams: bytes covered from the header on; 0: all; else >= 8 */
 	__u16 min_coverage; /* received: least accepted coverage; 0: only fully covered ones */
 	__u32 flags;	    /* enum hk_lite_port_flags */
 };

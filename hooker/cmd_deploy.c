@@ -34,25 +34,26 @@ struct deploy_arguments {
 enum { OPT_MIN = 256, OPT_SOURCE, OPT_TIMING, OPT_SWAP, OPT_XDP, OPT_NO_CHECK6 };
 
 static const struct argp_option deploy_options[] = {
-	{"interface", 'i', "IF", 0, "Attach to IF; may be repeated (default: all Ethernet ones)",
-	 0},
-	{"coverage", 'c', "N", 0, "Checksum coverage of sent datagrams; 0: all (default)", 0},
-	{"min-coverage", OPT_MIN, "N", 0,
-	 "Least coverage of received ones; 0: only fully covered (default: as --coverage). Bytes "
-	 "outside it may be damaged",
-	 0},
-	{"port", 'p', "PORT[:N[:MIN]]", 0,
-	 "UDP sockets bound to PORT speak the transport; may be repeated (default: 18507)", 0},
-	{"no-check6", OPT_NO_CHECK6, NULL, 0,
-	 "The sockets have UDP_NO_CHECK6_RX: deliver IPv6 without a UDP checksum", 0},
-	{"from-source", OPT_SOURCE, NULL, 0, "Compile with clang now, instead of the built object",
-	 0},
-	{"swap", OPT_SWAP, "STEP[=OBJECT[:PROGRAM]]", 0,
-	 "Replace a step of what is deployed, while traffic flows", 0},
-	{"xdp", OPT_XDP, "MODE", 0, "auto, native or generic", 0},
-	{"timing", OPT_TIMING, NULL, 0, "Send one datagram, show when it had passed the chain", 0},
-	{"json", 'j', NULL, 0, "Print JSON", 0},
-	{0},
+	{ "interface", 'i', "IF", 0, "Attach to IF; may be repeated (default: all Ethernet ones)",
+	  0 },
+	{ "coverage", 'c', "N", 0, "Checksum coverage of sent datagrams; 0: all (default)", 0 },
+	{ "min-coverage", OPT_MIN, "N", 0,
+	  "Least coverage of received ones; 0: only fully covered (default: as --coverage). Bytes "
+	  "outside it may be damaged",
+	  0 },
+	{ "port", 'p', "PORT[:N[:MIN]]", 0,
+	  "UDP sockets bound to PORT speak the transport; may be repeated (default: 18507)", 0 },
+	{ "no-check6", OPT_NO_CHECK6, NULL, 0,
+	  "The sockets have UDP_NO_CHECK6_RX: deliver IPv6 without a UDP checksum", 0 },
+	{ "from-source", OPT_SOURCE, NULL, 0, "Compile with clang now, instead of the built object",
+	  0 },
+	{ "swap", OPT_SWAP, "STEP[=OBJECT[:PROGRAM]]", 0,
+	  "Replace a step of what is deployed, while traffic flows", 0 },
+	{ "xdp", OPT_XDP, "MODE", 0, "auto, native or generic", 0 },
+	{ "timing", OPT_TIMING, NULL, 0, "Send one datagram, show when it had passed the chain",
+	  0 },
+	{ "json", 'j', NULL, 0, "Print JSON", 0 },
+	{ 0 },
 };
 
 static uint16_t parse_u16(const char *text, const char *what, struct argp_state *state)
@@ -88,7 +89,7 @@ static void parse_interface(struct deploy_arguments *args, const char *name,
 
 static void parse_xdp(struct deploy_arguments *args, const char *mode, struct argp_state *state)
 {
-	static const char *const words[] = {"auto", "native", "generic"};
+	static const char *const words[] = { "auto", "native", "generic" };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (strcmp(mode, words[i]))
@@ -348,7 +349,7 @@ int cmd_deploy(int argc, char **argv)
 		.doc = "Deploys TRANSPORT into the running kernel, or changes what is deployed (--port, "
 		       "--swap). It stays until `hooker undeploy TRANSPORT`.",
 	};
-	struct deploy_arguments args = {0};
+	struct deploy_arguments args = { 0 };
 	const struct hk_transport_desc *desc;
 	struct hk_deployment *deployment;
 	char pin_dir[PATH_MAX];

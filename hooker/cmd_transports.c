@@ -12,8 +12,8 @@
 #include "hooker/transport/transport.h"
 
 static const struct argp_option transports_options[] = {
-	{"json", 'j', NULL, 0, "Print JSON", 0},
-	{0},
+	{ "json", 'j', NULL, 0, "Print JSON", 0 },
+	{ 0 },
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)

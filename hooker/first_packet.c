@@ -22,7 +22,7 @@ double hk_first_packet_now(void)
 /* A broadcasting socket on @ifindex with a port of its own; returns it, or -errno. */
 static int open_socket(int ifindex, uint16_t *port)
 {
-	struct sockaddr_in self = {.sin_family = AF_INET};
+	struct sockaddr_in self = { .sin_family = AF_INET };
 	socklen_t size = sizeof(self);
 	char name[IF_NAMESIZE];
 	int fd, one = 1, err;

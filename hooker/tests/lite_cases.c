@@ -8,8 +8,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#define UDP  17
-#define LITE 136
+#define UDP	    17
+#define LITE	    136
 
 #define PARSE(n)    "parse", (n)
 #define COVERAGE(n) "coverage", (n)
@@ -119,7 +119,9 @@ static uint32_t pseudo(const uint8_t *frame, uint8_t protocol, uint32_t length)
 {
 	uint32_t sum = frame[12] == 0x08 ? sum_bytes(0, frame + 26, 8) :
 					   sum_bytes(0, frame + 22, 32);
-	const uint8_t rest[] = { length >> 24, length >> 16, length >> 8, length, 0, 0, 0, protocol };
+	const uint8_t rest[] = {
+		length >> 24, length >> 16, length >> 8, length, 0, 0, 0, protocol
+	};
 
 	return sum_bytes(sum, rest, sizeof(rest));
 }

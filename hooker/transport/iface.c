@@ -28,7 +28,7 @@ static int query(int ifindex, unsigned long request, struct ifreq *req)
 
 int hk_transport_interface_check(int ifindex)
 {
-	struct ifreq req = {0};
+	struct ifreq req = { 0 };
 	int err = query(ifindex, SIOCGIFHWADDR, &req);
 
 	if (err)
@@ -45,8 +45,8 @@ int hk_transport_interface_check(int ifindex)
  */
 bool hk_iface_has_unfinished(int ifindex, bool native_xdp)
 {
-	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
-	struct ifreq req = {.ifr_data = (void *)&info};
+	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
+	struct ifreq req = { .ifr_data = (void *)&info };
 
 	if (!native_xdp)
 		return true;

@@ -75,7 +75,7 @@ static int pin(int fd, const char *dir, const char *format, ...)
 /* A link whose interface is gone stays as a pin, with interface index 0. */
 static bool link_is_alive(const char *path)
 {
-	struct bpf_link_info info = {0};
+	struct bpf_link_info info = { 0 };
 	__u32 size = sizeof(info);
 	int fd = bpf_obj_get(path);
 	bool alive;
@@ -145,7 +145,7 @@ static int remove_one(const char *path, const char *name, void *arg)
 
 int hk_transport_unpin(const char *dir)
 {
-	static const char *const order[] = {"-tx", "-clsact", "-xdp", "-in", ""};
+	static const char *const order[] = { "-tx", "-clsact", "-xdp", "-in", "" };
 	char parent[PATH_MAX], *slash;
 	int err = 0;
 

@@ -59,9 +59,9 @@ int hk_source_compile(const char *source_dir, const char *source, char *object, 
 	if (fd < 0)
 		return -errno;
 	close(fd);
-	err = run((char *const[]){(char *)(clang ? clang : "clang"), "-target", "bpf", arch, "-O2",
-				  "-g", "-mcpu=v3", include_dir, "-idirafter", include, "-c", input,
-				  "-o", object, NULL});
+	err = run((char *const[]){ (char *)(clang ? clang : "clang"), "-target", "bpf", arch, "-O2",
+				   "-g", "-mcpu=v3", include_dir, "-idirafter", include, "-c",
+				   input, "-o", object, NULL });
 	if (err)
 		unlink(object);
 	return err;
@@ -70,7 +70,7 @@ int hk_source_compile(const char *source_dir, const char *source, char *object, 
 /* build/hooker/hooker -> the tree; PREFIX/bin/hooker -> PREFIX/share/hooker. */
 int hk_transport_source_dir(char *path, size_t size)
 {
-	static const char *const places[] = {"../..", "../share/hooker"};
+	static const char *const places[] = { "../..", "../share/hooker" };
 	char exe[PATH_MAX], probe[PATH_MAX + 64];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 

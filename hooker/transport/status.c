@@ -13,7 +13,7 @@
 #include <linux/if_link.h>
 #include <bpf/bpf.h>
 
-const struct hk_transport_desc *const hk_transports[] = {&hk_transport_udplite, NULL};
+const struct hk_transport_desc *const hk_transports[] = { &hk_transport_udplite, NULL };
 
 const struct hk_transport_desc *hk_transport_find(const char *name)
 {
@@ -103,7 +103,7 @@ static int slot_info(const struct hk_deployment *deployment, const struct hk_ste
 static json_t *reasons_status(const struct hk_deployment *deployment,
 			      const struct hk_step_desc *step)
 {
-	static const struct hk_step_reason none[] = {{0}};
+	static const struct hk_step_reason none[] = { { 0 } };
 	const struct hk_step_reason *reason;
 	json_t *reasons = json_object();
 	uint64_t packets;
@@ -124,7 +124,7 @@ static json_t *reasons_status(const struct hk_deployment *deployment,
 
 static json_t *step_status(const struct hk_deployment *deployment, const struct hk_step_desc *step)
 {
-	static const char *const hooks[] = {"xdp", "tc-egress", "tc-ingress"};
+	static const char *const hooks[] = { "xdp", "tc-egress", "tc-ingress" };
 	struct bpf_prog_info info;
 	uint64_t packets = 0;
 	unsigned int slot = 0;

@@ -23,7 +23,7 @@ int hk_map_fd(const struct hk_deployment *deployment, const char *name)
 const struct hk_step_desc *hk_step_find(const struct hk_transport_desc *desc, const char *name,
 					unsigned int *slot)
 {
-	unsigned int next[HK_STEP_HOOKS] = {0};
+	unsigned int next[HK_STEP_HOOKS] = { 0 };
 
 	for (const struct hk_step_desc *step = desc->steps; step->name; step++) {
 		*slot = next[step->hook]++;
