@@ -222,9 +222,11 @@ struct hk_event {
 	__u8 is_client;
 	__u16 coverage;
 	__u16 frame_len;
+	__u32 rtt_us; /* of the handshake, 0 = not measured */
 	__u8 frame[HK_HELD_MAX];
+	__u32 pad;
 };
-_Static_assert(sizeof(struct hk_event) == 152, "hk_event has no hidden padding");
+_Static_assert(sizeof(struct hk_event) == 160, "hk_event has no hidden padding");
 
 /*
  * XDP dispatcher: PROG_ARRAY hk_rx, two slots per IP protocol. The first occupied one is called; a

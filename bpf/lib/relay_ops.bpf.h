@@ -39,6 +39,7 @@ static __always_inline int hk_relay_established(struct bpf_sock_ops *ctx,
 	event->transport = flow->transport;
 	event->coverage = flow->coverage;
 	event->is_client = !!(flow->flags & HK_FLOW_CLIENT);
+	event->rtt_us = ctx->srtt_us >> 3; /* the kernel keeps eighths */
 	bpf_ringbuf_submit(event, 0);
 	return 0;
 }

@@ -82,6 +82,7 @@ int conn_open(struct hk_relay *relay, const struct hk_event *event)
 	conn->opened = relay_now();
 	rdt_config_default(&config);
 	config.max_datagram = relay->options.max_datagram;
+	config.initial_rtt = event->rtt_us * 1000ull;
 	conn->rdt =
 		rdt_conn_create(&config, &id, path_get(relay, event->key.dst_ip4), conn->opened);
 	conn->backlog = evbuffer_new();
