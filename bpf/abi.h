@@ -125,7 +125,8 @@ struct hk_config {
 _Static_assert(sizeof(struct hk_config) == 16, "hk_config has no hidden padding");
 
 enum hk_config_flags {
-	HK_CONFIG_DAMAGE = 1 << 0, /* kernel: default for hk_rule.damage */
+	HK_CONFIG_DAMAGE = 1 << 0,     /* kernel: default for hk_rule.damage */
+	HK_CONFIG_RELAY_LITE = 1 << 1, /* relay: UDP-Lite is deployed here */
 };
 
 /* One rule of the list; the first that matches a connection decides. Array hk_rules. */

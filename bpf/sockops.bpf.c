@@ -220,6 +220,8 @@ static __always_inline int hk_offer(struct bpf_sock_ops *ctx, struct hk_option *
 static __always_inline int hk_answer(struct bpf_sock_ops *ctx, struct hk_option *opt,
 				     struct hk_flow_key *key, struct hk_half *half)
 {
+	struct hk_config *config = hk_config_get();
+
 	if (hk_option_load(ctx, opt, BPF_LOAD_HDR_OPT_TCP_SYN))
 		return 0;
 	hk_sockops_key(ctx, key, hk_syn_is_ip4(ctx));
@@ -231,8 +233,12 @@ static __always_inline int hk_answer(struct bpf_sock_ops *ctx, struct hk_option 
 		bpf_map_update_elem(&hk_half, key, half, BPF_ANY);
 		return 0;
 	}
-	/* The offer decides how: the client knows what its application wants. */
+	/* The offer decides how: the client knows what its application wants. Where the relay has
+	 * no UDP-Lite the answer is UDP, which every relay has. */
 	half->transport = opt->transport;
+	if (half->datapath == HK_DATAPATH_RELAY &&
+	    !(config && config->flags & HK_CONFIG_RELAY_LITE))
+		half->transport = HK_TRANSPORT_UDP;
 	half->coverage = bpf_ntohs(opt->coverage);
 	half->heard = 0;
 	hk_option_fill(opt, half->datapath, half->transport, half->coverage);

@@ -222,6 +222,7 @@ int hk_attach_configure(struct hk_attach *attach, enum hk_datapath datapath,
 		.coverage = datapath != HK_DATAPATH_KERNEL    ? coverage :
 			    transport == HK_TRANSPORT_UDPLITE ? HK_KERNEL_COVERAGE :
 								0,
+		.flags = attach->udplite ? HK_CONFIG_RELAY_LITE : 0,
 		.path_ttl_s = HK_PATH_TTL_S,
 	};
 	__u32 zero = 0;

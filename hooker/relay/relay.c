@@ -10,6 +10,7 @@
 
 #include "bpf/relay.skel.h"
 #include "hooker/log.h"
+#include "hooker/sockdestroy.h"
 
 uint64_t relay_now(void)
 {
@@ -34,8 +35,10 @@ static int on_event(void *arg, void *data, size_t size)
 	if (size < sizeof(*event))
 		return 0;
 	if (event->type == HK_EVENT_ESTABLISHED) {
-		if (conn_open(relay, event))
-			hk_error("out of memory: a new connection will be reset");
+		if (!conn_open(relay, event))
+			return 0;
+		hk_error("out of memory: a new connection is reset");
+		hk_sock_destroy(&event->key, 1);
 		return 0;
 	}
 	conn = conn_find(relay, &event->key, event->local_isn);
