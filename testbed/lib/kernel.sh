@@ -14,7 +14,7 @@ KERNEL_BOOT_MODULES=(virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_
 	netfs fscache 9pnet 9pnet_virtio 9p overlay)
 
 # Loaded at boot, since loading by need would read from the host in the middle of a measurement.
-KERNEL_JOB_MODULES=(failover net_failover virtio_net veth ifb tun
+KERNEL_JOB_MODULES=(failover net_failover virtio_net veth macvlan ifb tun
 	sch_netem sch_ingress sch_fq sch_fq_codel sch_tbf sch_htb cls_bpf act_bpf act_mirred cls_matchall udplite
 	crc32c_generic libcrc32c nfnetlink nf_tables nft_counter nf_conntrack nft_ct nf_nat nft_chain_nat nft_nat nft_masq
 	nf_reject_ipv4 nf_reject_ipv6 nft_reject nft_reject_inet nft_reject_ipv4 nft_reject_ipv6 nft_limit nft_log
