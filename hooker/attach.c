@@ -70,8 +70,7 @@ static int load_relay(struct hk_attach *attach)
 }
 
 /* TIME_WAIT takes 60 s; until it is over a segment of the peer may have to be understood. */
-#define HK_LINGER_S   60
-#define HK_PATH_TTL_S 60
+#define HK_LINGER_S 60
 
 static int open_kernel(struct hk_attach *attach, int i)
 {
@@ -79,6 +78,7 @@ static int open_kernel(struct hk_attach *attach, int i)
 	struct hk_kernel_options options = {
 		.ifindex = attach->ifindex[i],
 		.dispatch = attach->dispatch[i],
+		.damage = attach->options->damage,
 		.flows_fd = bpf_map__fd(so->maps.hk_flows),
 		.half_fd = bpf_map__fd(so->maps.hk_half),
 		.paths_fd = bpf_map__fd(so->maps.hk_paths),
@@ -222,8 +222,9 @@ int hk_attach_configure(struct hk_attach *attach, enum hk_datapath datapath,
 		.coverage = datapath != HK_DATAPATH_KERNEL    ? coverage :
 			    transport == HK_TRANSPORT_UDPLITE ? HK_KERNEL_COVERAGE :
 								0,
-		.flags = attach->udplite ? HK_CONFIG_RELAY_LITE : 0,
-		.path_ttl_s = HK_PATH_TTL_S,
+		.flags = (attach->udplite ? HK_CONFIG_RELAY_LITE : 0) |
+			 (attach->options->damage ? HK_CONFIG_DAMAGE : 0),
+		.path_ttl_s = attach->options->path_ttl_s,
 	};
 	__u32 zero = 0;
 

@@ -3,6 +3,7 @@
 #ifndef HOOKER_ATTACH_H
 #define HOOKER_ATTACH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bpf/abi.h"
@@ -22,6 +23,8 @@ struct hk_options {
 	enum hk_datapath datapath;
 	enum hk_transport transport;
 	uint16_t coverage; /* UDP-Lite coverage in bytes, 0 = whole datagram */
+	unsigned int path_ttl_s; /* kernel: how long a path that refused is left alone */
+	bool damage;		 /* kernel: accept damaged payload where no rule says otherwise */
 };
 
 struct hk_attach {

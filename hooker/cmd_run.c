@@ -11,7 +11,7 @@
 #include "hooker/kernel/segmenter.h"
 #include "hooker/log.h"
 
-enum { OPT_XDP = 256, OPT_COVERAGE };
+enum { OPT_XDP = 256, OPT_REMEMBER, OPT_DAMAGE, OPT_COVERAGE };
 
 struct run_arguments {
 	struct hk_options options;
@@ -29,6 +29,10 @@ static const struct argp_option run_options[] = {
 	  0 },
 	{ "coverage", OPT_COVERAGE, "BYTES", 0,
 	  "UDP-Lite checksum coverage, 0 or 8-65535 (default: 0, the whole datagram)", 0 },
+	{ "remember", OPT_REMEMBER, "SECONDS", 0,
+	  "kernel: leave a path alone that refused the transport (default: 60; 0: always try)", 0 },
+	{ "accept-damage", OPT_DAMAGE, NULL, 0,
+	  "kernel, UDP-Lite: hand over payload damaged outside the checksum coverage", 0 },
 	{ "cgroup", 'c', "PATH", 0,
 	  "cgroup v2 whose processes are redirected (default: the root, every process)", 0 },
 	{ "xdp-mode", OPT_XDP, "auto|native|generic", 0, "How to attach XDP (default: auto)", 0 },
@@ -82,6 +86,14 @@ static int parse_coverage(const char *arg)
 	return value;
 }
 
+static int parse_seconds(const char *arg)
+{
+	char *end;
+	long value = strtol(arg, &end, 10);
+
+	return !*arg || *end || value < 0 || value > 86400 ? -1 : value;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct run_arguments *args = state->input;
@@ -98,6 +110,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 't': options->transport = value = parse_transport(arg); break;
 	case OPT_XDP: options->xdp_mode = value = parse_xdp_mode(arg); break;
 	case OPT_COVERAGE: options->coverage = value = parse_coverage(arg); break;
+	case OPT_REMEMBER: options->path_ttl_s = value = parse_seconds(arg); break;
+	case OPT_DAMAGE: options->damage = true; break;
 	case 'c': options->cgroup = arg; break;
 	case 'v': args->log_level = HK_LOG_DEBUG; break;
 	case 'q': args->log_level = HK_LOG_ERROR; break;
@@ -141,6 +155,7 @@ int cmd_run(int argc, char **argv)
 			{
 				.datapath = HK_DATAPATH_RELAY,
 				.transport = HK_TRANSPORT_UDP,
+				.path_ttl_s = 60,
 			},
 		.log_level = HK_LOG_INFO,
 	};

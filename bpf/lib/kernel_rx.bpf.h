@@ -204,9 +204,16 @@ static __always_inline int hk_rx_tcp(struct xdp_md *ctx, const int is_ip6)
 	if (!flow || flow->datapath != HK_DATAPATH_KERNEL)
 		return HK_RX_NOT_OURS;
 	if (flow->state != HK_FLOW_ACTIVE || !flow->rx_packets || tcp->syn || tcp->rst ||
-	    hk_rx_has_option(tcp, end) || !hk_seq_near(bpf_ntohl(tcp->seq), flow->rx_seq) ||
+	    !hk_seq_near(bpf_ntohl(tcp->seq), flow->rx_seq) ||
 	    !hk_seq_near(bpf_ntohl(tcp->ack_seq), flow->rx_ack))
 		return XDP_PASS;
+	if (hk_rx_has_option(tcp, end)) {
+		/* The client has not heard us on the transport. Well under way, unless we have already
+		 * timed out: then it never will. */
+		if (flow->rtos && !(flow->flags & HK_FLOW_CLIENT))
+			hk_fall_back(flow, &key, HK_REASON_BLACKHOLE, 1);
+		return XDP_PASS;
+	}
 	hk_counter_inc(HK_COUNT_KERNEL_RX_TCP);
 	if (++flow->tcp_run >=
 	    (flow->rx_packets < HK_TCP_RUN_NEW ? HK_TCP_RUN_NEW : HK_TCP_RUN_MAX))

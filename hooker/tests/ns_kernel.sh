@@ -1,0 +1,145 @@
+#!/usr/bin/env bash
+# The kernel datapath between namespaces, without delay: unmodified programs, byte for byte, both transports.
+#   client 10.99.1.2 --- router --- 10.99.2.2 server; TRANSPORTS="udp udplite" chooses what is on the wire
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. testbed/lib/tap.sh
+. hooker/tests/lib.sh
+
+read -ra transports <<<"${TRANSPORTS:-udp udplite}"
+SERVER6=fd99:2::2
+URL=http://$SERVER
+FEATURES=$ROOT/build/hooker/tests/prog_tcp_features
+
+start_nginx()
+{
+	cat >"$WORK/nginx.conf" <<-EOF
+	daemon off; pid $WORK/nginx.pid; error_log $WORK/nginx.log; worker_processes 1;
+	events { worker_connections 1024; }
+	http { access_log off; sendfile on; keepalive_timeout 30; gzip on; gzip_types *; gzip_min_length 1;
+	  client_body_temp_path $WORK/b; proxy_temp_path $WORK/p; fastcgi_temp_path $WORK/f; uwsgi_temp_path $WORK/u; scgi_temp_path $WORK/s;
+	  server { listen 80; listen [::]:80; root $WORK/files; } }
+	EOF
+	chmod 755 "$WORK" "$WORK/files" # nginx's own user must read them
+	background nginx server nginx -c "$WORK/nginx.conf" -p "$WORK"
+	wait_until 10 on client curl -s -o /dev/null "$URL/text"
+}
+
+# The router counts payload bytes by protocol; a handshake ACK or a request is a few hundred.
+count_start()
+{
+	on router nft -f - <<-EOF
+	table inet count {
+	  counter in_tcp { }
+	  counter in_other { }
+	  chain forward {
+	    type filter hook forward priority 0;
+	    meta l4proto tcp counter name in_tcp
+	    meta l4proto { udp, udplite } counter name in_other
+	  }
+	}
+	EOF
+}
+
+counted() { on router nft -j list counter inet count "in_$1" | jq '.nftables[] | .counter // empty | .bytes'; }
+count_reset() { on router nft reset counters table inet count >/dev/null; }
+
+# mostly_redirected: of what crossed the router since count_reset, less than 1 % was TCP.
+mostly_redirected()
+{
+	local tcp other
+	tcp=$(counted tcp) other=$(counted other)
+	echo "$tcp bytes in TCP, $other on the transport"
+	((tcp * 100 < other))
+}
+
+curl_keepalive()
+{
+	local out
+	out=$(on client curl -sS -w '%{num_connects} ' -o "$WORK/1" "$URL/video" -o "$WORK/2" "$URL/image" -o "$WORK/3" "$URL/text")
+	cmp "$WORK/1" "$WORK/files/video" && cmp "$WORK/2" "$WORK/files/image" && cmp "$WORK/3" "$WORK/files/text" &&
+		[[ $out == "1 0 0 " ]] # one connection for all three
+}
+
+curl_chunked()
+{
+	on client curl -sS --compressed -D "$WORK/head" -o "$WORK/1" "$URL/text" &&
+		grep -qi 'transfer-encoding: chunked' "$WORK/head" && cmp "$WORK/1" "$WORK/files/text"
+}
+
+curl_100()
+{
+	local i
+	on client curl -sS --no-progress-meter -Z --parallel-max 100 --parallel-immediate \
+		"$URL/image?[1-100]" -o "$WORK/p#1" || return 1
+	for ((i = 1; i <= 100; i++)); do
+		cmp "$WORK/p$i" "$WORK/files/image" || return 1
+		rm "$WORK/p$i"
+	done
+}
+
+curl_ip6()
+{
+	on client curl -gsS -o "$WORK/1" "http://[$SERVER6]/video" && cmp "$WORK/1" "$WORK/files/video"
+}
+
+iperf()
+{
+	on client iperf3 -J -c "$SERVER" -n 30M "$@" >"$WORK/iperf.json" || { jq -r .error "$WORK/iperf.json"; return 1; }
+}
+
+feature() { on client "$FEATURES" "$1" "$SERVER" 9000 "$WORK/files/video"; }
+
+# What `hooker flows` tells of the three transfers.
+flow_is()
+{
+	# The end that closes first, the server, remembers for the length of TIME_WAIT.
+	on server "$HOOKER" flows --json |
+		jq -e --arg t "$1" '[.flows[] | select(.local_port == 8080)] | length > 0 and all(.transport == $t and .reason == "negotiated")'
+}
+
+nothing_left() { ! on "$1" ip -o link | grep -q hkseg && ! on "$1" bpftool net show dev eth0 | grep -qE 'driver|generic|tcx|clsact'; }
+
+plan $((23 * ${#transports[@]} + 2))
+hosts_up
+count_start
+start_nginx
+background iperf server iperf3 -s
+background features server "$FEATURES" serve 9000
+wait_until 10 grep -q listening "$WORK/features.out" || bail "no feature server"
+hooker_start client --datapath kernel
+ok "Hooker on one side only: plain TCP" fetch video
+is "... and says so" "$(stat client counters.established) $(stat client counters.plain)" "0 1"
+hooker_stop client
+
+for transport in "${transports[@]}"; do
+	hooker_start client --datapath kernel --transport "$transport"
+	hooker_start server --datapath kernel --transport "$transport"
+	count_reset
+	for file in text image video; do
+		ok "$transport: $file arrives" fetch "$file"
+	done
+	ok "$transport: flows say so" flow_is "$transport"
+	ok "$transport: and the router agrees" mostly_redirected
+	ok "$transport: 50 at the same time" fetch_many 50 image
+	ok "$transport: both directions at once" fetch video --push "$WORK/files/image"
+	ok "$transport: curl, three files over one connection" curl_keepalive
+	ok "$transport: curl, chunked" curl_chunked
+	ok "$transport: curl, 100 parallel" curl_100
+	count_reset
+	ok "$transport: curl over IPv6, dual-stack listener" curl_ip6
+	ok "$transport: IPv6 is redirected as well" mostly_redirected
+	ok "$transport: iperf3 up" iperf
+	ok "$transport: iperf3 down" iperf -R
+	ok "$transport: iperf3, 10 streams" iperf -P 10
+	count_reset
+	for feature in write splice zerocopy urgent; do
+		ok "$transport: $feature, then half-close" feature "$feature"
+	done
+	ok "$transport: all of it redirected" mostly_redirected
+	is "$transport: nobody fell back" "$(stat client counters.kernel_fallback) $(stat server counters.kernel_fallback)" "0 0"
+	hooker_stop client
+	hooker_stop server
+	ok "$transport: nothing is left on the client" nothing_left client
+	ok "$transport: nothing is left on the server" nothing_left server
+done

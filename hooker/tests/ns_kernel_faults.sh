@@ -1,0 +1,172 @@
+#!/usr/bin/env bash
+# The kernel datapath's fallback: every cause, both transports, before and during a 26 MB transfer. Each case
+# must be byte-exact; the stall is the longest wait for data and is printed with the verdict.
+#   TRANSPORTS="udp udplite"; STALL_MS=1000: what a fault under way may cost
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. testbed/lib/tap.sh
+. hooker/tests/lib.sh
+
+read -ra transports <<<"${TRANSPORTS:-udp udplite}"
+stall_ms=${STALL_MS:-1000}
+STALL=$ROOT/build/hooker/tests/prog_stall
+URL=http://$SERVER
+RATE=20000000
+declare -A PROTO=([udp]=udp [udplite]=udplite)
+
+start_nginx()
+{
+	cat >"$WORK/nginx.conf" <<-EOF
+	daemon off; pid $WORK/nginx.pid; error_log $WORK/nginx.log; worker_processes 1;
+	events { worker_connections 256; }
+	http { access_log off; sendfile on;
+	  client_body_temp_path $WORK/b; proxy_temp_path $WORK/p; fastcgi_temp_path $WORK/f; uwsgi_temp_path $WORK/u; scgi_temp_path $WORK/s;
+	  server { listen 80; root $WORK/files; } }
+	EOF
+	chmod 755 "$WORK" "$WORK/files" # nginx's own user must read them
+	background nginx server nginx -c "$WORK/nginx.conf" -p "$WORK"
+	wait_until 10 on client curl -s -o /dev/null "$URL/text"
+}
+
+start_both()
+{
+	hooker_start client --datapath kernel --transport "$transport" --remember "${1:-0}"
+	hooker_start server --datapath kernel --transport "$transport" --remember "${1:-0}"
+}
+
+stop_both()
+{
+	hooker_stop client
+	hooker_stop server
+}
+
+# The router's faults: one nft rule each, inserted into a chain that stays, because a table made anew would have
+# conntrack start afresh.
+fault()
+{
+	local p="meta l4proto ${PROTO[$transport]}"
+	case $1 in
+	drop) echo "$p drop" ;;
+	drop-up) echo "iifname to-client $p drop" ;;
+	drop-down) echo "iifname to-server $p drop" ;;
+	reject) echo "$p reject" ;;
+	strip) echo "tcp flags syn reset tcp option 254" ;;
+	strip-synack) echo "tcp flags & (syn|ack) == syn|ack reset tcp option 254" ;;
+	esac
+}
+
+fault_on()
+{
+	case $1 in
+	mtu) on router ip link set to-client mtu 1400 ;;
+	cookies) on server sysctl -qw net.ipv4.tcp_syncookies=2 ;;
+	nat) on router nft add rule inet fault nat oifname to-server masquerade ;;
+	*) on router nft add rule inet fault forward "$(fault "$1")" ;;
+	esac
+}
+
+fault_off()
+{
+	on router nft flush chain inet fault forward
+	on router nft flush chain inet fault nat
+	on router ip link set to-client mtu 1500
+	on server sysctl -qw net.ipv4.tcp_syncookies=1
+}
+
+# The newest flow to the web server, on HOST: transport and reason.
+newest() { on "$1" "$HOOKER" flows --json | jq -r '[.flows[] | select(.remote_port == 80 or .local_port == 80)] | min_by(.age_s) | "\(.transport) \(.reason)"'; }
+
+# transfer [RATE]: the JSON line of prog_stall goes to $WORK/stall.json.
+transfer() { on client "$STALL" "$SERVER" 80 video "$WORK/files/video" "$@" >"$WORK/stall.out"; tail -1 "$WORK/stall.out" >"$WORK/stall.json"; }
+
+result() { jq -r '"\(.bytes) bytes, same: \(.same), stall \(.stall_ms) ms, \(.seconds) s \(.error)"' "$WORK/stall.json"; }
+
+stalled_less_than() { jq -e --argjson ms "$1" '.same and .stall_ms < $ms' "$WORK/stall.json" >/dev/null; }
+
+# before FAULT TRANSPORT-AFTERWARDS
+before()
+{
+	local status=0 seen
+	fault_on "$1"
+	transfer || status=1
+	# The flow's end may already be forgotten on one host; the server's is kept for TIME_WAIT, TCP flows are not.
+	seen=$(stat client counters.kernel_rx)
+	fault_off
+	stalled_less_than "$stall_ms" || status=1
+	tap_result "$transport: $1 before ($(result))" $status "$seen packets on the transport"
+	if [[ $2 == tcp ]]; then
+		is "$transport: ... all of it over TCP" "$((seen - received))" 0
+	else
+		ok "$transport: ... all of it over $2" test $((seen - received)) -gt 15000
+	fi
+	received=$seen
+}
+
+# during FAULT TRANSPORT-AFTERWARDS
+during()
+{
+	local status=0 client
+	background stall client "$STALL" "$SERVER" 80 video "$WORK/files/video" $RATE
+	client=$PID
+	wait_until 10 grep -q 'under way' "$WORK/stall.out" || status=1
+	if [[ $1 == kill-* ]]; then
+		kill -9 "${DAEMON[${1#kill-}]}"
+		wait "${DAEMON[${1#kill-}]}" 2>/dev/null || :
+	else
+		fault_on "$1"
+	fi
+	wait "$client" || status=1
+	tail -1 "$WORK/stall.out" >"$WORK/stall.json"
+	stalled_less_than "$stall_ms" || status=1
+	fault_off
+	tap_result "$transport: $1 under way ($(result))" $status "$(<"$WORK/stall.out")"
+	received=$(stat client counters.kernel_rx 2>/dev/null || echo 0)
+}
+
+remembered()
+{
+	local before
+	fault_on drop
+	# Slowly enough for the silence to mean something.
+	transfer $RATE || return 1
+	# The first connection found out; the next one does not even try.
+	before=$(stat client counters.syn_offered)
+	transfer $RATE || return 1
+	fault_off
+	[[ $(stat client counters.syn_offered) == "$before" ]]
+}
+
+plan $((26 * ${#transports[@]}))
+hosts_up
+on router nft -f - <<-EOF
+	table inet fault {
+	  chain forward { type filter hook forward priority 0; }
+	  chain nat { type nat hook postrouting priority 100; }
+	}
+	EOF
+start_nginx
+
+for transport in "${transports[@]}"; do
+	start_both
+	received=0
+	for case in drop drop-up drop-down reject strip strip-synack cookies; do
+		before $case tcp
+	done
+	before mtu "$transport"
+	# Real checksums, or the router would see the half-made ones of a veth. A NAT knows UDP, but not UDP-Lite.
+	on client ethtool -K eth0 tx off >/dev/null
+	on server ethtool -K eth0 tx off >/dev/null
+	before nat "$([[ $transport == udp ]] && echo udp || echo tcp)"
+	on client ethtool -K eth0 tx on >/dev/null
+	on server ethtool -K eth0 tx on >/dev/null
+	stop_both
+	start_both
+	for case in drop drop-up drop-down reject mtu kill-server kill-client; do
+		during $case
+		[[ $case != kill-* ]] || hooker_start "${case#kill-}" --datapath kernel --transport "$transport" --remember 0
+	done
+	stop_both
+	start_both 60
+	ok "$transport: a path that refused is remembered" remembered
+	stop_both
+done
