@@ -22,7 +22,7 @@ struct hk_options {
 	enum hk_xdp_mode xdp_mode;
 	enum hk_datapath datapath;
 	enum hk_transport transport;
-	uint16_t coverage; /* UDP-Lite coverage in bytes, 0 = whole datagram */
+	uint16_t coverage;	 /* UDP-Lite coverage in bytes, 0 = whole datagram */
 	unsigned int path_ttl_s; /* kernel: how long a path that refused is left alone */
 	bool damage;		 /* kernel: accept damaged payload where no rule says otherwise */
 };
