@@ -105,8 +105,13 @@ struct hk_flow {
 	__u16 tcp_run;	  /* kernel: TCP segments received since the last one on the transport */
 	__u8 twice;	  /* kernel: how many of the next packets go on both, transport and TCP */
 	__u8 signal;	  /* kernel: how many of the next packets tell the peer of the fallback */
+	__u32 tcp_tx_seq; /* kernel: end of the newest segment sent in TCP before the transport */
+	__u32 tcp_rx_seq; /* kernel: end of the newest segment received so: what a firewall knows */
+	__u8 probes;	  /* kernel: unanswered probes of a zero window */
+	__u8 stuck;	  /* kernel: neither way gets an answer; userspace may end the connection */
+	__u8 pad[6];
 };
-_Static_assert(sizeof(struct hk_flow) == 96, "hk_flow has no hidden padding");
+_Static_assert(sizeof(struct hk_flow) == 112, "hk_flow has no hidden padding");
 
 /*
  * What new connections ask for; array of one, written by userspace at any time. The rules in force
@@ -273,8 +278,9 @@ enum hk_counter {
 	HK_COUNT_KERNEL_ICMP_REPAIRED, /* quoted packet turned back into TCP */
 	HK_COUNT_KERNEL_ICMP_FALLBACK, /* the path refused the transport */
 	HK_COUNT_KERNEL_ICMP_IGNORED,  /* quotes a sequence number the flow never used */
-	HK_COUNT_KERNEL_SUSPECT,  /* retransmission timeout: both transport and TCP are tried */
-	HK_COUNT_KERNEL_FALLBACK, /* flow went back to TCP */
+	HK_COUNT_KERNEL_SUSPECT,      /* retransmission timeout: both transport and TCP are tried */
+	HK_COUNT_KERNEL_RST_REPAIRED, /* RST that had to look old to a firewall */
+	HK_COUNT_KERNEL_FALLBACK,     /* flow went back to TCP */
 	HK_COUNT_MAX = 64,
 };
 

@@ -128,6 +128,8 @@ static __always_inline void hk_redirect(struct bpf_sock_ops *ctx, const struct h
 		.rx_ack = ctx->snd_una,
 		.rx_seq = ctx->rcv_nxt,
 		.tx_seq = ctx->snd_una,
+		.tcp_tx_seq = ctx->snd_una,
+		.tcp_rx_seq = ctx->rcv_nxt,
 	};
 
 	if (hk_flow_record(ctx, key, &flow) ||
@@ -357,7 +359,7 @@ int hk_sockops(struct bpf_sock_ops *ctx)
 	case BPF_SOCK_OPS_STATE_CB: hk_state_changed(ctx); break;
 	case BPF_SOCK_OPS_RTO_CB:
 		hk_sockops_key(ctx, &key, hk_is_ip4(ctx));
-		hk_kernel_timeout(&key);
+		hk_kernel_timeout(&key, ctx->args[0]);
 		break;
 	case BPF_SOCK_OPS_PARSE_HDR_OPT_CB:
 		hk_sockops_key(ctx, &key, hk_is_ip4(ctx));

@@ -17,6 +17,7 @@
 #include "hooker/cgroup.h"
 #include "hooker/kernel/gc.h"
 #include "hooker/kernel/kernel.h"
+#include "hooker/kernel/rescue.h"
 #include "hooker/log.h"
 #include "hooker/transport/transport.h"
 
@@ -153,6 +154,9 @@ int hk_attach_open(struct hk_attach *attach, const struct hk_options *options)
 	err = load_sockops(attach);
 	if (!err && options->datapath == HK_DATAPATH_RELAY)
 		err = load_relay(attach);
+	if (!err && options->datapath == HK_DATAPATH_KERNEL)
+		err = hk_rescue_open(&attach->rescue, bpf_map__fd(attach->sockops->maps.hk_flows),
+				     bpf_map__fd(attach->sockops->maps.hk_paths));
 	for (i = 0; !err && i < options->interface_count; i++)
 		err = open_interface(attach, i);
 	if (!err && options->transport == HK_TRANSPORT_UDPLITE &&
@@ -236,13 +240,14 @@ int hk_attach_configure(struct hk_attach *attach, enum hk_datapath datapath,
 
 void hk_attach_tick(struct hk_attach *attach)
 {
-	int i;
+	int i, stuck = 0;
 
 	if (attach->options->datapath != HK_DATAPATH_KERNEL)
 		return;
 	for (i = 0; i < attach->options->interface_count; i++)
 		hk_kernel_refresh(attach->kernel[i]);
-	hk_kernel_gc(bpf_map__fd(attach->sockops->maps.hk_flows), HK_LINGER_S);
+	hk_kernel_gc(bpf_map__fd(attach->sockops->maps.hk_flows), HK_LINGER_S, &stuck);
+	hk_rescue_tick(attach->rescue, stuck);
 }
 
 void hk_attach_stop(struct hk_attach *attach)
@@ -257,6 +262,7 @@ void hk_attach_close(struct hk_attach *attach)
 	int i;
 
 	hk_attach_stop(attach);
+	hk_rescue_close(attach->rescue);
 	hk_transport_undeploy(attach->udplite);
 	for (i = 0; i < HK_INTERFACES_MAX; i++) {
 		hk_kernel_close(attach->kernel[i]);

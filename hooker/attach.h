@@ -33,6 +33,7 @@ struct hk_attach {
 	struct relay_bpf *relay;       /* NULL unless datapath is relay */
 	struct hk_deployment *udplite; /* NULL unless the relay uses UDP-Lite */
 	struct hk_dispatch *dispatch[HK_INTERFACES_MAX];
+	struct hk_rescue *rescue;		     /* NULL unless datapath is kernel */
 	struct hk_kernel *kernel[HK_INTERFACES_MAX]; /* NULL unless datapath is kernel */
 	int ifindex[HK_INTERFACES_MAX];
 	int sockops_link; /* file descriptor of the cgroup's bpf_link, -1 = none */

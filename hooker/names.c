@@ -105,6 +105,7 @@ const char *hk_counter_name(unsigned int counter)
 		[HK_COUNT_KERNEL_ICMP_FALLBACK] = "kernel_icmp_fallback",
 		[HK_COUNT_KERNEL_ICMP_IGNORED] = "kernel_icmp_ignored",
 		[HK_COUNT_KERNEL_SUSPECT] = "kernel_suspect",
+		[HK_COUNT_KERNEL_RST_REPAIRED] = "kernel_rst_repaired",
 		[HK_COUNT_KERNEL_FALLBACK] = "kernel_fallback",
 	};
 

@@ -11,4 +11,7 @@
  */
 int hk_sock_destroy(const struct sock_key *keys, unsigned int count);
 
+/* The same for connections of either family. */
+int hk_sock_destroy_flows(const struct hk_flow_key *keys, unsigned int count);
+
 #endif

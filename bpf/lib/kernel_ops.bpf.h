@@ -44,11 +44,16 @@ static __always_inline int hk_kernel_option(const struct hk_flow *flow, struct h
  * Timeout: from now on a few packets go both ways, in TCP and on the transport. Whichever arrives
  * tells the peer (bpf/kernel.bpf.c) what the path lets through; random loss alone changes nothing.
  */
-static __always_inline void hk_kernel_timeout(const struct hk_flow_key *key)
+static __always_inline void hk_kernel_timeout(const struct hk_flow_key *key, __u32 earlier)
 {
 	struct hk_flow *flow = bpf_map_lookup_elem(&hk_flows, key);
 
-	if (!hk_kernel_redirected(flow) || !flow->rx_packets)
+	if (!flow || flow->datapath != HK_DATAPATH_KERNEL || !flow->rx_packets)
+		return;
+	/* In TCP after a fallback, or on both: if still nothing is answered, a firewall may think that
+	 * TCP's sequence numbers are out of the window it last saw. */
+	flow->stuck = earlier + 1 >= HK_STUCK_TRIES;
+	if (flow->state == HK_FLOW_TCP)
 		return;
 	flow->rtos++;
 	if (hk_path_refused(key, flow->agreed)) {

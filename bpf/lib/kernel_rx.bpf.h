@@ -64,6 +64,7 @@ static __always_inline int hk_rx_heard(struct hk_flow *flow, const struct tcphdr
 		return 0;
 	flow->rx_packets++;
 	flow->tcp_run = 0;
+	flow->probes = flow->stuck = 0;
 	if (hk_seq_after(seq + payload, flow->rx_seq))
 		flow->rx_seq = seq + payload;
 	if (hk_seq_after(ack, flow->rx_ack))
@@ -184,6 +185,25 @@ static __always_inline int hk_rx_has_option(struct tcphdr *tcp, void *end)
 }
 
 /*
+ * A reset as hk_tx_reset() sends it: one that a firewall lets pass, which knows only what travelled in
+ * TCP. Whoever can guess that sequence number could guess the right one.
+ */
+static __always_inline void hk_rx_reset(struct hk_flow *flow, const struct hk_flow_key *key,
+					struct tcphdr *tcp)
+{
+	__be32 seq = bpf_htonl(flow->rx_seq);
+	__u64 sum = (__u16)~tcp->check;
+
+	if (!flow->rx_packets || bpf_ntohl(tcp->seq) != flow->tcp_rx_seq || tcp->seq == seq)
+		return;
+	sum += bpf_csum_diff(&tcp->seq, sizeof(seq), &seq, sizeof(seq), 0);
+	tcp->seq = seq;
+	tcp->check = ~hk_csum_fold(sum);
+	hk_path_refuse(key, flow->agreed, HK_REASON_ABORTED);
+	hk_counter_inc(HK_COUNT_KERNEL_RST_REPAIRED);
+}
+
+/*
  * A TCP segment where the transport was expected: a few are normal around a timeout, many in a row
  * say that the path swallows the transport, or that the peer's Hooker is gone.
  */
@@ -193,6 +213,7 @@ static __always_inline int hk_rx_tcp(struct xdp_md *ctx, const int is_ip6)
 	struct hk_flow_key key;
 	struct hk_flow *flow;
 	struct tcphdr *tcp;
+	__u32 payload;
 	void *ip;
 
 	if (data + HK_L4(is_ip6) + sizeof(*tcp) > end)
@@ -203,7 +224,15 @@ static __always_inline int hk_rx_tcp(struct xdp_md *ctx, const int is_ip6)
 	flow = bpf_map_lookup_elem(&hk_flows, &key);
 	if (!flow || flow->datapath != HK_DATAPATH_KERNEL)
 		return HK_RX_NOT_OURS;
-	if (flow->state != HK_FLOW_ACTIVE || !flow->rx_packets || tcp->syn || tcp->rst ||
+	if (tcp->rst)
+		hk_rx_reset(flow, &key, tcp);
+	if (tcp->rst || tcp->syn)
+		return XDP_PASS;
+	if (!flow->rx_packets) {
+		payload = hk_pkt_payload_len(ip, is_ip6) - tcp->doff * 4;
+		flow->tcp_rx_seq = bpf_ntohl(tcp->seq) + payload;
+	}
+	if (flow->state != HK_FLOW_ACTIVE || !flow->rx_packets ||
 	    !hk_seq_near(bpf_ntohl(tcp->seq), flow->rx_seq) ||
 	    !hk_seq_near(bpf_ntohl(tcp->ack_seq), flow->rx_ack))
 		return XDP_PASS;

@@ -12,6 +12,7 @@
 #ifndef HOOKER_KERNEL_TX_BPF_H
 #define HOOKER_KERNEL_TX_BPF_H
 
+#include <stddef.h>
 #include <linux/pkt_cls.h>
 #include "bpf/wire.h"
 #include "bpf/lib/kernel_pkt.bpf.h"
@@ -130,6 +131,8 @@ static __always_inline void hk_tx_doubt(struct __sk_buff *skb, struct hk_flow *f
 {
 	if (!probe && !flow->twice)
 		return;
+	if (probe && ++flow->probes >= HK_STUCK_TRIES)
+		flow->stuck = 1;
 	if (probe || flow->twice == HK_TWICE_ON_RTO)
 		hk_tx_copy(skb);
 	hk_tx_copy(skb);
@@ -137,13 +140,34 @@ static __always_inline void hk_tx_doubt(struct __sk_buff *skb, struct hk_flow *f
 		flow->twice--;
 }
 
+/*
+ * A reset of a flow in trouble goes out once more, in TCP, with the sequence number that a stateful
+ * firewall expects after what it last saw in TCP; the peer's XDP puts the right one back.
+ */
+static __always_inline void hk_tx_reset(struct __sk_buff *skb, struct hk_flow *flow, __be32 seq,
+					const int is_ip6)
+{
+	const __u32 l4 = HK_L4(is_ip6), at = l4 + offsetof(struct tcphdr, seq);
+	__be32 known = bpf_htonl(flow->tcp_tx_seq);
+
+	if (seq == known)
+		return;
+	bpf_l4_csum_replace(skb, l4 + offsetof(struct tcphdr, check), seq, known, sizeof(seq));
+	bpf_skb_store_bytes(skb, at, &known, sizeof(known), 0);
+	hk_tx_copy(skb);
+	bpf_l4_csum_replace(skb, l4 + offsetof(struct tcphdr, check), known, seq, sizeof(seq));
+	bpf_skb_store_bytes(skb, at, &seq, sizeof(seq), 0);
+}
+
 static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	__u32 seq_end, payload, header;
+	__u32 seq_end, payload;
 	struct hk_flow_key key;
 	struct hk_flow *flow;
 	struct tcphdr *tcp;
+	__be32 seq;
+	int probe;
 	void *ip;
 
 	/* The headers of a locally made segment are in the linear part. */
@@ -157,18 +181,27 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 		return TC_ACT_UNSPEC;
 	hk_pkt_key(&key, ip, is_ip6, 0, tcp->source, tcp->dest);
 	flow = bpf_map_lookup_elem(&hk_flows, &key);
-	if (!hk_kernel_redirected(flow) || tcp->syn || skb->tc_index == HK_TX_PLAIN)
+	if (!flow || flow->datapath != HK_DATAPATH_KERNEL || tcp->syn ||
+	    skb->tc_index == HK_TX_PLAIN)
 		return TC_ACT_UNSPEC;
-	if (!flow->rx_packets)
+	payload = skb->len - HK_L4(is_ip6) - tcp->doff * 4;
+	seq = tcp->seq;
+	seq_end = bpf_ntohl(seq) + payload;
+	probe = !payload && !tcp->fin && !tcp->rst && seq_end + 1 == flow->tx_seq;
+	if (tcp->rst && flow->stuck) {
+		hk_tx_reset(skb, flow, seq, is_ip6);
+		return TC_ACT_UNSPEC;
+	}
+	if (flow->state == HK_FLOW_TCP)
+		return TC_ACT_UNSPEC;
+	if (!flow->rx_packets) {
+		flow->tcp_tx_seq = seq_end;
 		return hk_tx_probe(skb, flow, &key, is_ip6);
-	header = HK_L4(is_ip6) + tcp->doff * 4;
-	payload = skb->len - header;
-	seq_end = bpf_ntohl(tcp->seq) + payload;
+	}
 	/* Segment by segment: a whole super-packet in TCP would look like a path that lets only TCP
 	 * through. */
 	if (!skb->gso_size)
-		hk_tx_doubt(skb, flow,
-			    !payload && !tcp->fin && !tcp->rst && seq_end + 1 == flow->tx_seq);
+		hk_tx_doubt(skb, flow, probe);
 	return hk_tx_send(skb, flow, seq_end, payload, is_ip6);
 }
 

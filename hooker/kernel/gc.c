@@ -32,14 +32,14 @@ static int is_over(const struct hk_flow *flow, __u64 now, __u64 linger_ns)
 }
 
 /* One pass; counts into @total all flows seen and returns how many were removed, or -errno. */
-static int sweep(int flows_fd, struct batch *batch, __u64 linger_ns, int *total)
+static int sweep(int flows_fd, struct batch *batch, __u64 linger_ns, int *total, int *stuck)
 {
 	__u64 now = now_ns();
 	__u32 next, count, i;
 	void *from = NULL;
 	int removed = 0, err;
 
-	*total = 0;
+	*total = *stuck = 0;
 	do {
 		count = BATCH;
 		err = bpf_map_lookup_batch(flows_fd, from, &next, batch->keys, batch->flows, &count,
@@ -47,6 +47,7 @@ static int sweep(int flows_fd, struct batch *batch, __u64 linger_ns, int *total)
 		if (err && errno != ENOENT)
 			return -errno; /* ENOSPC: a bucket larger than the batch, impossible here */
 		for (i = 0; i < count; i++) {
+			*stuck += batch->flows[i].stuck && batch->flows[i].state != HK_FLOW_CLOSING;
 			if (is_over(&batch->flows[i], now, linger_ns) &&
 			    !bpf_map_delete_elem(flows_fd, &batch->keys[i]))
 				removed++;
@@ -57,16 +58,16 @@ static int sweep(int flows_fd, struct batch *batch, __u64 linger_ns, int *total)
 	return removed;
 }
 
-int hk_kernel_gc(int flows_fd, unsigned int linger_s)
+int hk_kernel_gc(int flows_fd, unsigned int linger_s, int *stuck)
 {
 	struct batch *batch = malloc(sizeof(*batch));
 	int removed, total;
 
 	if (!batch)
 		return -ENOMEM;
-	removed = sweep(flows_fd, batch, linger_s * 1000000000ULL, &total);
+	removed = sweep(flows_fd, batch, linger_s * 1000000000ULL, &total, stuck);
 	if (removed >= 0 && total - removed > TABLE_SIZE / 2 && linger_s > LINGER_FULL_S)
-		removed = sweep(flows_fd, batch, LINGER_FULL_S * 1000000000ULL, &total);
+		removed = sweep(flows_fd, batch, LINGER_FULL_S * 1000000000ULL, &total, stuck);
 	free(batch);
 	return removed < 0 ? removed : total - removed;
 }

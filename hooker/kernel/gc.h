@@ -5,8 +5,8 @@
 
 /**
  * @flows_fd: hk_flows. @linger_s: how long a closed flow stays, for the sake of TIME_WAIT; much less
- * once the table is half full. Returns the number of flows left, or -errno.
+ * once the table is half full. @stuck: gets the number of flows without an answer on either way. Returns the number of flows left, or -errno.
  */
-int hk_kernel_gc(int flows_fd, unsigned int linger_s);
+int hk_kernel_gc(int flows_fd, unsigned int linger_s, int *stuck);
 
 #endif

@@ -36,14 +36,17 @@ static void die(const char *what)
 	exit(2);
 }
 
-static int dial(const char *host, const char *port)
+static int dial(const char *host, const char *port, bool paced)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST }, *ai;
-	int fd;
+	int fd, buffer = 1 << 17;
 
 	if (getaddrinfo(host, port, &hints, &ai))
 		die("getaddrinfo");
 	fd = socket(ai->ai_family, SOCK_STREAM, 0);
+	/* A paced reader must not live on what is buffered while the network stands still. */
+	if (paced)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
 	if (fd < 0 || connect(fd, ai->ai_addr, ai->ai_addrlen))
 		die("connect");
 	freeaddrinfo(ai);
@@ -94,7 +97,7 @@ int main(int argc, char **argv)
 	data = mmap(NULL, stat.st_size, PROT_READ, MAP_PRIVATE, file, 0);
 	if (data == MAP_FAILED)
 		die("mmap");
-	fd = dial(argv[1], argv[2]);
+	fd = dial(argv[1], argv[2], rate > 0);
 	n = snprintf(buffer, sizeof(buffer), "GET /%s HTTP/1.0\r\n\r\n", argv[3]);
 	if (send(fd, buffer, n, 0) != n)
 		die("send");

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "hooker/kernel/rescue.h"
+
+#include <errno.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
+#include <netinet/ip_icmp.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+
+#include "bpf/abi.h"
+#include "hooker/flows.h"
+#include "hooker/log.h"
+#include "hooker/sockdestroy.h"
+
+#define PEERS_MAX 64 /* asked at the same time; others wait for the next second */
+
+struct peer {
+	__u32 ip[4]; /* as in hk_flow_key */
+	bool answered;
+};
+
+struct hk_rescue {
+	int flows_fd, paths_fd;
+	int ping4, ping6; /* raw ICMP sockets, -1 = not open */
+	struct peer peers[PEERS_MAX];
+	int peer_count;
+	int aborted;
+};
+
+static bool is_ip4(const __u32 ip[4])
+{
+	return !ip[0] && !ip[1] && ip[2] == htonl(0xffff);
+}
+
+static struct peer *find_peer(struct hk_rescue *rescue, const __u32 ip[4])
+{
+	int i;
+
+	for (i = 0; i < rescue->peer_count; i++)
+		if (!memcmp(rescue->peers[i].ip, ip, sizeof(rescue->peers[i].ip)))
+			return &rescue->peers[i];
+	return NULL;
+}
+
+/* ---- asking ---- */
+
+static __u16 icmp_checksum(const void *data, size_t len)
+{
+	const __u16 *word = data;
+	__u32 sum = 0;
+
+	for (; len > 1; len -= 2)
+		sum += *word++;
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~((sum & 0xffff) + (sum >> 16));
+}
+
+static void ask4(struct hk_rescue *rescue, const __u32 ip[4])
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = ip[3] };
+	struct icmphdr echo = { .type = ICMP_ECHO, .un.echo.id = htons(getpid() & 0xffff) };
+
+	if (rescue->ping4 < 0)
+		rescue->ping4 =
+			socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_ICMP);
+	echo.checksum = icmp_checksum(&echo, sizeof(echo));
+	(void)!sendto(rescue->ping4, &echo, sizeof(echo), 0, (struct sockaddr *)&to, sizeof(to));
+}
+
+static void ask6(struct hk_rescue *rescue, const __u32 ip[4])
+{
+	struct sockaddr_in6 to = { .sin6_family = AF_INET6 };
+	struct icmp6_hdr echo = { .icmp6_type = ICMP6_ECHO_REQUEST };
+
+	echo.icmp6_id = htons(getpid() & 0xffff);
+	memcpy(&to.sin6_addr, ip, sizeof(to.sin6_addr));
+	if (rescue->ping6 < 0)
+		rescue->ping6 =
+			socket(AF_INET6, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_ICMPV6);
+	/* The kernel fills ICMPv6's checksum in. */
+	(void)!sendto(rescue->ping6, &echo, sizeof(echo), 0, (struct sockaddr *)&to, sizeof(to));
+}
+
+static void ask(struct hk_rescue *rescue, const __u32 ip[4])
+{
+	struct peer *peer;
+
+	if (find_peer(rescue, ip) || rescue->peer_count == PEERS_MAX)
+		return;
+	peer = &rescue->peers[rescue->peer_count++];
+	memcpy(peer->ip, ip, sizeof(peer->ip));
+	peer->answered = false;
+	if (is_ip4(ip))
+		ask4(rescue, ip);
+	else
+		ask6(rescue, ip);
+}
+
+/* ---- hearing ---- */
+
+static void heard(struct hk_rescue *rescue, const __u32 ip[4])
+{
+	struct peer *peer = find_peer(rescue, ip);
+
+	if (peer)
+		peer->answered = true;
+}
+
+static void take_answers4(struct hk_rescue *rescue)
+{
+	__u32 ip[4] = { 0, 0, htonl(0xffff), 0 };
+	struct sockaddr_in from;
+	unsigned char packet[128];
+	socklen_t len = sizeof(from);
+	ssize_t n;
+
+	while (rescue->ping4 >= 0 && (n = recvfrom(rescue->ping4, packet, sizeof(packet), 0,
+						   (struct sockaddr *)&from, &len)) > 0) {
+		size_t header = (packet[0] & 0xf) * 4;
+		struct icmphdr *icmp = (void *)(packet + header);
+
+		if (n >= (ssize_t)(header + sizeof(*icmp)) && icmp->type == ICMP_ECHOREPLY &&
+		    icmp->un.echo.id == htons(getpid() & 0xffff)) {
+			ip[3] = from.sin_addr.s_addr;
+			heard(rescue, ip);
+		}
+		len = sizeof(from);
+	}
+}
+
+static void take_answers6(struct hk_rescue *rescue)
+{
+	struct sockaddr_in6 from;
+	struct icmp6_hdr icmp;
+	socklen_t len = sizeof(from);
+	__u32 ip[4];
+
+	while (rescue->ping6 >= 0 && recvfrom(rescue->ping6, &icmp, sizeof(icmp), 0,
+					      (struct sockaddr *)&from, &len) > 0) {
+		if (icmp.icmp6_type == ICMP6_ECHO_REPLY &&
+		    icmp.icmp6_id == htons(getpid() & 0xffff)) {
+			memcpy(ip, &from.sin6_addr, sizeof(ip));
+			heard(rescue, ip);
+		}
+		len = sizeof(from);
+	}
+}
+
+/* ---- deciding ---- */
+
+static void abort_flow(struct hk_rescue *rescue, const struct hk_flow_key *key,
+		       const struct hk_flow *flow)
+{
+	struct timespec now;
+	struct hk_path path = { .reason = HK_REASON_ABORTED, .count = 1 };
+	struct hk_path_key path_key = { .transport = flow->agreed };
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	path.at_ns = now.tv_sec * 1000000000ULL + now.tv_nsec;
+	memcpy(path_key.remote_ip, key->remote_ip, sizeof(path_key.remote_ip));
+	bpf_map_update_elem(rescue->paths_fd, &path_key, &path, BPF_ANY);
+	if (hk_sock_destroy_flows(key, 1) != 1)
+		return;
+	hk_warn("a connection from port %u to port %u was aborted: its peer answers, but the path "
+		"lets neither the transport nor the way back to TCP through",
+		key->local_port, key->remote_port);
+	rescue->aborted++;
+}
+
+static int visit(void *arg, const struct hk_flow_key *key, const struct hk_flow *flow)
+{
+	struct hk_rescue *rescue = arg;
+	struct peer *peer;
+
+	if (flow->datapath != HK_DATAPATH_KERNEL || !flow->stuck || flow->state == HK_FLOW_CLOSING)
+		return 0;
+	peer = find_peer(rescue, key->remote_ip);
+	if (peer && peer->answered)
+		abort_flow(rescue, key, flow);
+	return 0;
+}
+
+static int visit_ask(void *arg, const struct hk_flow_key *key, const struct hk_flow *flow)
+{
+	if (flow->datapath == HK_DATAPATH_KERNEL && flow->stuck && flow->state != HK_FLOW_CLOSING)
+		ask(arg, key->remote_ip);
+	return 0;
+}
+
+int hk_rescue_tick(struct hk_rescue *rescue, int stuck)
+{
+	rescue->aborted = 0;
+	if (rescue->peer_count) {
+		take_answers4(rescue);
+		take_answers6(rescue);
+		hk_flows_each(rescue->flows_fd, visit, rescue);
+	}
+	rescue->peer_count = 0;
+	if (stuck)
+		hk_flows_each(rescue->flows_fd, visit_ask, rescue);
+	return rescue->aborted;
+}
+
+int hk_rescue_open(struct hk_rescue **out, int flows_fd, int paths_fd)
+{
+	struct hk_rescue *rescue = calloc(1, sizeof(*rescue));
+
+	*out = rescue;
+	if (!rescue)
+		return -ENOMEM;
+	rescue->flows_fd = flows_fd;
+	rescue->paths_fd = paths_fd;
+	rescue->ping4 = rescue->ping6 = -1;
+	return 0;
+}
+
+void hk_rescue_close(struct hk_rescue *rescue)
+{
+	if (!rescue)
+		return;
+	if (rescue->ping4 >= 0)
+		close(rescue->ping4);
+	if (rescue->ping6 >= 0)
+		close(rescue->ping6);
+	free(rescue);
+}
