@@ -1,33 +1,40 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# The modes of the evaluation: one line each, and the questions asked about them. A mode is what
-# `hooker run` is told on both hosts; `-`: Hooker is absent.
+# The modes of the evaluation: one line each, and the questions asked about them.
 #
 # transport: what tshark must see. overhead: bytes of each datagram that are not the application's,
 # counted low (relay: struct hk_frame of bpf/wire.h; kernel: the TCP header without options).
-# zero: whether a UDP checksum of 0 is right there.
+# zero: whether a UDP checksum of 0 is right there. hosts: where Hooker runs. The rest is what
+# `hooker run` is told there; `-`: Hooker is absent.
 #
-#       mode             transport  overhead  zero  hooker run …
+# NAME@HOST is a control: Hooker on one side only must leave everything on TCP.
+#
+#       mode              transport  overhead  zero  hosts           hooker run …
 MODES_TABLE='
-        tcp              tcp        0         no    -
-        tcp+xdp          tcp        0         no    --datapath none
-        relay-udp        udp        64        no    --datapath relay --transport udp
-        relay-udplite    udplite    64        no    --datapath relay --transport udplite
-        kernel-udp       udp        20        no    --datapath kernel --transport udp
-        kernel-udplite   udplite    20        no    --datapath kernel --transport udplite
+        tcp               tcp        0         no    -               -
+        tcp+xdp           tcp        0         no    client,server   --datapath none
+        relay-udp         udp        64        no    client,server   --datapath relay --transport udp
+        relay-udplite     udplite    64        no    client,server   --datapath relay --transport udplite
+        kernel-udp        udp        20        no    client,server   --datapath kernel --transport udp
+        kernel-udplite    udplite    20        no    client,server   --datapath kernel --transport udplite
+        relay-udp@client  tcp        0         no    client          --datapath relay --transport udp
+        relay-udp@server  tcp        0         no    server          --datapath relay --transport udp
+        kernel-udp@client tcp        0         no    client          --datapath kernel --transport udp
+        kernel-udp@server tcp        0         no    server          --datapath kernel --transport udp
 '
 
 modes_all() { awk 'NF { print $1 }' <<<"$MODES_TABLE"; }
 
 modes_known() { modes_all | grep -qxF -- "$1"; }
 
-# mode_get MODE transport|overhead|zero|hooker
+# mode_get MODE transport|overhead|zero|hosts|hooker
 mode_get() {
 	awk -v mode="$1" -v what="$2" '
 	$1 == mode {
 		if (what == "transport") print $2
 		if (what == "overhead") print $3
 		if (what == "zero") print $4
-		if (what == "hooker") { for (i = 5; i <= NF; i++) printf "%s%s", $i, i < NF ? " " : "\n" }
+		if (what == "hosts" && $5 != "-") { gsub(",", " ", $5); print $5 }
+		if (what == "hooker") for (i = 6; i <= NF; i++) printf "%s%s", $i, i < NF ? " " : "\n"
 	}' <<<"$MODES_TABLE"
 }

@@ -58,8 +58,8 @@ config_check() {
 	done
 	[[ ${CONFIG[FILES]} ]] || config_die "FILES is empty"
 	for file in ${CONFIG[FILES]}; do
-		[[ $file =~ ^[A-Za-z0-9_-]+:(text|image|video):[0-9]+$ ]] ||
-			config_die "FILES takes NAME:text|image|video:BYTES, not '$file'"
+		[[ $file =~ ^[A-Za-z0-9_-]+:(text|image|video):[0-9]+(:[1-9][0-9]*)?$ ]] ||
+			config_die "FILES takes NAME:text|image|video:BYTES[:PARALLEL], not '$file'"
 	done
 }
 

@@ -3,35 +3,49 @@
 # shellcheck disable=SC2154 # here, root, work, result, jobs and others are those of scenarios/run
 # Turns what `cells` leaves in WORK/out into lines of cells.jsonl: the transfer's own word and tshark's.
 
+# Several transfers at once are one cell: it ends when the last of them does.
+# shellcheck disable=SC2016 # the variables are jq's
+JUDGE='
+. as $c
+| [.transfers[]?] as $t
+| ($t | map(select(. != null and .error == null))) as $good
+| (if .status then .reason
+   elif .exit != 0 and ($t | any(. == null)) then "a client printed nothing, exit \(.exit)"
+   elif ($t | map(.error // empty) | length) > 0 then $t | map(.error // empty) | first
+   elif .exit != 0 then "a client failed, exit \(.exit)"
+   elif ($good | length) != .parallel then "\($good | length) of \(.parallel) transfers ended"
+   elif ($good | all(.identical == true and .bytes == $c.bytes) | not) then "other bytes were received"
+   elif $wire == null then "no verdict on the wire"
+   elif $wire.verdict != "ok" then $wire.reason
+   else "" end) as $reason
+| {seq, rep, warmup, mode, file, bytes, parallel, phase_us,
+   status: (.status // (if $reason == "" then "ok" else "failed" end)), reason: $reason,
+   asked: $transport, observed: ($wire.observed // "none")}
+  + (if $good | length > 0 then
+	{identical: ($good | all(.identical == true))}
+	+ (["connect_ns", "first_byte_ns", "last_byte_ns", "eof_ns"] | map(. as $k | {key: $k, value: ($good | map(.[$k]) | max)}) | from_entries)
+     else {} end)
+  + {exit: $c.exit, wire: $wire}'
+
 # judge_cell SEQ: writes WORK/judged/SEQ.json. Runs beside the machine that produces cells.
 judge_cell() {
 	local seq=$1 cell=$work/out/$1.json pcap=$work/out/$1.pcap mode transport dropped wire=null
 	local -a zero=()
 
-	mode=$(jq -r .mode "$cell")
+	mode=$(jq -r .mode "$cell" 2>/dev/null) || mode=unknown
 	transport=$(mode_get "$mode" transport)
 	if [[ -e $pcap ]]; then
-		dropped=$(jq -r '.dropped // 1' "$cell")
+		dropped=$(jq -r '.dropped // 1' "$cell" 2>/dev/null) || dropped=1
 		[[ $(mode_get "$mode" zero) == yes ]] && zero=(--zero-checksum)
-		wire=$("$here/verdict" --transport "$transport" --bytes "$(jq -r .bytes "$cell")" \
+		wire=$("$here/verdict" --transport "$transport" --bytes "$(jq -r '.bytes * .parallel' "$cell" 2>/dev/null)" \
 			--frame-overhead "$(mode_get "$mode" overhead)" --dropped "$dropped" "${zero[@]}" \
 			"$pcap") || [[ $wire ]] || wire=null
 	fi
-	jq -c --argjson wire "${wire:-null}" --arg transport "$transport" '
-		. as $c
-		| (if .status then .reason
-		   elif .transfer == null then "the client printed nothing, exit \(.exit)"
-		   elif .transfer.error then .transfer.error
-		   elif .exit != 0 then "the client failed, exit \(.exit)"
-		   elif .transfer.identical != true or .transfer.bytes != .bytes then "other bytes were received"
-		   elif $wire == null then "no verdict on the wire"
-		   elif $wire.verdict != "ok" then $wire.reason
-		   else "" end) as $reason
-		| {seq, rep, warmup, mode, file, bytes, phase_us,
-		   status: (.status // (if $reason == "" then "ok" else "failed" end)), reason: $reason,
-		   asked: $transport, observed: ($wire.observed // "none")}
-		  + (if .transfer then .transfer | {connect_ns, first_byte_ns, last_byte_ns, eof_ns, identical} else {} end)
-		  + {exit: $c.exit, wire: $wire}' "$cell" >"$work/judged/$seq.tmp"
+	if ! jq -c --argjson wire "${wire:-null}" --arg transport "$transport" "$JUDGE" "$cell" >"$work/judged/$seq.tmp"; then
+		# Not even JSON: the machine wrote nonsense, and that is a failed cell, not one to wait for.
+		printf '{"seq":%d,"mode":"%s","status":"failed","reason":"unreadable cell"}\n' "$((10#$seq))" "$mode" \
+			>"$work/judged/$seq.tmp"
+	fi
 	mv "$work/judged/$seq.tmp" "$work/judged/$seq.json"
 }
 

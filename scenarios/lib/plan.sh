@@ -3,7 +3,7 @@
 # The order of cells: all modes of a file stand together within a repetition (so that what drifts,
 # drifts for all), shuffled by the seed. Same configuration, same plan: that is what resuming needs.
 
-# plan_make: lines `SEQ REP WARMUP MODE FILE BYTES PHASE_US`, tab separated, on stdout.
+# plan_make: lines `SEQ REP WARMUP MODE FILE BYTES PARALLEL PHASE_US`, tab separated, on stdout.
 plan_make() {
 	awk -v seed="${CONFIG[SEED]}" -v warmup="${CONFIG[WARMUP]}" -v reps="${CONFIG[REPS]}" \
 		-v modes="${CONFIG[MODES]}" -v files="${CONFIG[FILES]}" '
@@ -20,10 +20,11 @@ plan_make() {
 			shuffle(file, nf)
 			for (f = 1; f <= nf; f++) {
 				shuffle(mode, nm)
+				part[4] = ""
 				split(file[f], part, ":")
 				for (m = 1; m <= nm; m++)
-					printf "%05d\t%d\t%s\t%s\t%s\t%d\t%d\n", ++seq, rep, rep < 1 ? "true" : "false", \
-						mode[m], part[1], part[3], random(50000)
+					printf "%05d\t%d\t%s\t%s\t%s\t%d\t%d\t%d\n", ++seq, rep, rep < 1 ? "true" : "false", \
+						mode[m], part[1], part[3], part[4] ? part[4] : 1, random(50000)
 			}
 		}
 	}'

@@ -13,7 +13,7 @@ record_start() {
 	commit=$(git -C "$root" rev-parse HEAD 2>/dev/null || echo unknown)
 	[[ -z $(git -C "$root" status --porcelain 2>/dev/null) ]] || dirty=true
 	for file in ${CONFIG[FILES]}; do
-		IFS=: read -r name kind size <<<"$file"
+		IFS=: read -r name kind size _ <<<"$file"
 		files=$(jq -c --arg n "$name" --arg k "$kind" --argjson b "$size" \
 			--arg s "$(sha256sum "$work/files/$name" | cut -d' ' -f1)" \
 			'. + [{name: $n, kind: $k, bytes: $b, sha256: $s}]' <<<"$files")

@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# The verdict on small captures made by hand: what must pass, and what must not.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+# shellcheck source=testbed/lib/tap.sh
+. "$root/testbed/lib/tap.sh"
+for tool in tshark text2pcap mergecap; do
+	type -P $tool >/dev/null || skip_all "no $tool: make deps installs it"
+done
+work=$(mktemp -d)
+defer 'rm -rf "$work"'
+cd "$work"
+
+hex() { od -An -v -tx1 | tr -d '\n'; }
+bytes() { head -c "$1" /dev/zero | tr '\0' "${2:-x}"; }
+
+# packet PROTO HEX OUT: an IPv4 packet 10.0.0.1 -> 10.0.0.2 of that protocol. text2pcap computes the
+# checksums of IP, and those of UDP and TCP if it makes their headers too.
+dump() { printf '000000 %s\n' "$1" >hexdump; text2pcap -q -F pcap -4 10.0.0.1,10.0.0.2 "${@:3}" hexdump "$2" 2>/dev/null; }
+udp() { dump "$(bytes "$1" | hex)" "$2" -u 1000,2000; }
+tcp() { dump "$(bytes "$1" | hex)" "$2" -T 1000,2000; }
+raw() { dump "$2" "$3" -i "$1"; }
+
+# sum16 HEX…: the Internet checksum (RFC 1071) of all arguments together.
+sum16() {
+	local sum=0 word
+	for word in $(tr -d ' ' <<<"$*" | sed 's/..../& /g'); do
+		((${#word} == 4)) || word+=00
+		sum=$((sum + 16#$word))
+	done
+	while ((sum >> 16)); do sum=$(((sum & 65535) + (sum >> 16))); done
+	printf '%04x' $((~sum & 65535))
+}
+
+# udplite BYTES COVERAGE OUT [FLIP]: a datagram whose checksum is right for COVERAGE (0: all of it).
+# FLIP replaces the last payload byte after the checksum was computed.
+udplite() {
+	local n=$1 coverage=$2 out=$3 flip=${4-} payload covered length check
+	payload=$(bytes "$n" | od -An -v -tx1 | tr -d ' \n')
+	length=$((8 + n))
+	covered=${payload:0:$(((coverage ? coverage - 8 : n) * 2))}
+	check=$(sum16 "0a0000010a0000020088$(printf '%04x' $length)03e807d0$(printf '%04x' "$coverage")$covered")
+	[[ -z $flip ]] || payload=${payload:0:-2}$flip
+	raw 136 "$(sed 's/../& /g' <<<"03e807d0$(printf '%04x' "$coverage")$check$payload")" "$out"
+}
+
+# zero_checksum IN OUT: the UDP checksum of the only packet becomes 0. 24 (file) + 16 (record) + 14
+# (Ethernet) + 20 (IP) bytes come before the UDP header.
+poke() { cp "$1" "$2" && printf '%b' "$4" | dd of="$2" bs=1 seek="$3" conv=notrunc status=none; }
+
+says() { TAP_OUT=$("$root/scenarios/verdict" "${@:2}") && TAP_RC=0 || TAP_RC=$?; jq -r "$1" <<<"$TAP_OUT"; }
+passes() { is "$1" "$(says .reason "${@:2}")" ''; }
+fails() { like "$1" "$(says '"\(.verdict) \(.reason)"' "${@:3}")" "^failed .*$2"; }
+
+plan 33
+udp 1000 udp.pcap
+tcp 1000 tcp.pcap
+tcp 5 handshake.pcap
+udplite 1000 0 lite.pcap
+udplite 1000 24 lite24.pcap
+
+passes 'TCP asked, TCP seen' --transport tcp --bytes 1000 tcp.pcap
+passes 'UDP asked, UDP seen' --transport udp --bytes 1000 udp.pcap
+passes 'UDP-Lite asked, UDP-Lite seen' --transport udplite --bytes 1000 lite.pcap
+passes 'UDP-Lite with partial coverage' --transport udplite --bytes 1000 lite24.pcap
+is 'UDP-Lite payload is counted by the IP length' "$(says .udplite_payload --transport udplite --bytes 1000 lite24.pcap)" 1000
+is 'and is not counted as UDP' "$(says '.udp_payload' --transport udplite --bytes 1000 lite24.pcap)" 0
+
+fails 'UDP asked, TCP seen: silent fallback' 'only 0.00 %' --transport udp --bytes 1000 tcp.pcap
+is 'and it says what it saw' "$(says .observed --transport udp --bytes 1000 tcp.pcap)" tcp
+fails 'UDP-Lite asked, UDP seen' 'only 0.00 %' --transport udplite --bytes 1000 udp.pcap
+fails 'UDP asked, UDP-Lite seen' 'only 0.00 %' --transport udp --bytes 1000 lite.pcap
+fails 'TCP asked, UDP seen' 'only 0.00 %' --transport tcp --bytes 1000 udp.pcap
+
+mergecap -a -F pcap -w most.pcap udp.pcap handshake.pcap
+passes '5 of 1005 bytes on TCP: within 1 %' --transport udp --bytes 1000 most.pcap
+mergecap -a -F pcap -w mixed.pcap udp.pcap handshake.pcap handshake.pcap handshake.pcap
+fails '15 of 1015 bytes on TCP: not' 'only 98.52 %' --transport udp --bytes 1000 mixed.pcap
+is 'which is called mixed' "$(says .observed --transport udp --bytes 1000 mixed.pcap)" mixed
+
+fails 'less in the capture than was transferred' 'less than was transferred' --transport udp --bytes 2000 udp.pcap
+fails 'frame headers are not payload' 'less than was transferred' --transport udp --frame-overhead 64 --bytes 1000 udp.pcap
+is 'and are subtracted' "$(says .udp_payload --transport udp --frame-overhead 64 --bytes 1 udp.pcap)" 936
+
+poke udp.pcap bad.pcap 1000 y
+fails 'a damaged byte: UDP checksum' '1 wrong checksum' --transport udp --bytes 1000 bad.pcap
+poke tcp.pcap bad.pcap 1000 y
+fails 'a damaged byte: TCP checksum' '1 wrong checksum' --transport tcp --bytes 1000 bad.pcap
+udplite 1000 0 bad.pcap 79
+fails 'a damaged byte: UDP-Lite checksum' '1 wrong checksum' --transport udplite --bytes 1000 bad.pcap
+udplite 1000 24 bad.pcap 79
+passes 'a damaged byte outside the coverage is none of the checksum' --transport udplite --bytes 1000 bad.pcap
+poke lite24.pcap bad.pcap 84 y
+fails 'a damaged byte inside it is' '1 wrong checksum' --transport udplite --bytes 1000 bad.pcap
+poke lite.pcap bad.pcap 78 '\0\4'
+fails 'coverage 4 is illegal' '1 wrong checksum' --transport udplite --bytes 1000 bad.pcap
+poke lite.pcap bad.pcap 80 '\0\0'
+fails 'a UDP-Lite checksum of 0 is illegal' '1 wrong checksum' --transport udplite --bytes 1000 bad.pcap
+poke udp.pcap zero.pcap 80 '\0\0'
+fails 'a UDP checksum of 0 where one was promised' '1 wrong checksum' --transport udp --bytes 1000 zero.pcap
+passes 'and where none was' --transport udp --zero-checksum --bytes 1000 zero.pcap
+poke udp.pcap bad.pcap 64 '\1\1'
+fails 'a damaged IP header' 'wrong checksum' --transport udp --bytes 1000 bad.pcap
+
+head -c 600 udp.pcap >cut.pcap
+fails 'a capture cut short' 'tshark' --transport udp --bytes 1000 cut.pcap
+editcap -F pcap -s 200 udp.pcap cut.pcap
+fails 'frames cut short' '1 frames cut short' --transport udp --bytes 1000 cut.pcap
+fails 'frames lost while capturing' '3 frames lost' --transport udp --bytes 1000 --dropped 3 udp.pcap
+head -c 24 udp.pcap >empty.pcap
+fails 'an empty capture' 'empty capture' --transport udp --bytes 1000 empty.pcap
+
+exits 'no such transport: usage' 2 "$root/scenarios/verdict" --transport sctp --bytes 1 udp.pcap
+exits 'no such capture: failed' 1 "$root/scenarios/verdict" --transport udp --bytes 1 none.pcap
