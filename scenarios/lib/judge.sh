@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2154 # here, root, work, result, jobs and others are those of scenarios/run
-# Turns what `cells` leaves in WORK/out into lines of cells.jsonl: the transfer's own word and tshark's.
+# Turns what `cells` leaves in WORK/out into lines of cells.jsonl: the clients' own word and tshark's.
 
-# Several transfers at once are one cell: it ends when the last of them does.
-# shellcheck disable=SC2016 # the variables are jq's
+# A cell and its verdict on the wire ($wire, maybe null). Several transfers at once are one cell: it
+# ends when the last of them does.
 JUDGE='
 . as $c
 | [.transfers[]?] as $t
@@ -20,73 +20,95 @@ JUDGE='
    else "" end) as $reason
 | {seq, rep, warmup, mode, file, bytes, parallel, phase_us,
    status: (.status // (if $reason == "" then "ok" else "failed" end)), reason: $reason,
-   asked: $transport, observed: ($wire.observed // "none")}
+   asked: $transports[.mode], observed: ($wire.observed // "none")}
   + (if $good | length > 0 then
 	{identical: ($good | all(.identical == true))}
 	+ (["connect_ns", "first_byte_ns", "last_byte_ns", "eof_ns"] | map(. as $k | {key: $k, value: ($good | map(.[$k]) | max)}) | from_entries)
      else {} end)
   + {exit: $c.exit, wire: $wire}'
 
-# judge_cell SEQ: writes WORK/judged/SEQ.json. Runs beside the machine that produces cells.
-judge_cell() {
-	local seq=$1 cell=$work/out/$1.json pcap=$work/out/$1.pcap mode transport dropped wire=null
-	local -a zero=()
-
-	mode=$(jq -r .mode "$cell" 2>/dev/null) || mode=unknown
-	transport=$(mode_get "$mode" transport)
-	if [[ -e $pcap ]]; then
-		dropped=$(jq -r '.dropped // 1' "$cell" 2>/dev/null) || dropped=1
-		[[ $(mode_get "$mode" zero) == yes ]] && zero=(--zero-checksum)
-		wire=$("$here/verdict" --transport "$transport" --bytes "$(jq -r '.bytes * .parallel' "$cell" 2>/dev/null)" \
-			--frame-overhead "$(mode_get "$mode" overhead)" --dropped "$dropped" "${zero[@]}" \
-			"$pcap") || [[ $wire ]] || wire=null
-	fi
-	if ! jq -c --argjson wire "${wire:-null}" --arg transport "$transport" "$JUDGE" "$cell" >"$work/judged/$seq.tmp"; then
-		# Not even JSON: the machine wrote nonsense, and that is a failed cell, not one to wait for.
-		printf '{"seq":%d,"mode":"%s","status":"failed","reason":"unreadable cell"}\n' "$((10#$seq))" "$mode" \
-			>"$work/judged/$seq.tmp"
-	fi
-	mv "$work/judged/$seq.tmp" "$work/judged/$seq.json"
+judge_init() {
+	local mode
+	declare -gA judge_mode=() # MODE -> "TRANSPORT OVERHEAD ZERO", tab separated
+	judge_transports='{'
+	for mode in ${CONFIG[MODES]}; do
+		judge_mode[$mode]=$(mode_get "$mode" transport)$'\t'$(mode_get "$mode" overhead)$'\t'$(mode_get "$mode" zero)
+		judge_transports+="\"$mode\":\"${judge_mode[$mode]%%$'\t'*}\","
+	done
+	judge_transports="${judge_transports%,}}"
 }
 
-# judge_keep SEQ: the first repetition's captures stay with the results, and those of failed cells.
-judge_keep() {
-	local seq=$1 pcap=$work/out/$1.pcap
-	[[ -e $pcap ]] || return 0
-	if jq -e '.rep == 1 or .status == "failed"' "$work/judged/$seq.json" >/dev/null; then
-		mkdir -p "$result/pcap"
-		mv "$pcap" "$result/pcap/$(jq -r '"\(.mode)-\(.file)-\(.rep).pcap"' "$work/judged/$seq.json")"
-	else
-		rm -f "$pcap"
-	fi
+# judge_batch BATCH SEQ…: writes WORK/judged/BATCH.json, a line a cell. One tshark for all of them.
+judge_batch() {
+	local batch=$1 seq mode bytes dropped frames line
+	local dir=$work/judged/$1.d
+	shift
+	mkdir "$dir"
+	for seq in "$@"; do
+		# Not even JSON: the machine wrote nonsense, and that is a failed cell, not one to wait for.
+		jq -ce 'select(.mode and .parallel)' "$work/out/$seq.json" 2>/dev/null ||
+			printf '{"seq":%d,"mode":"unknown","bytes":0,"parallel":1,"status":"failed","reason":"unreadable cell"}\n' "$((10#$seq))"
+	done >"$dir/cells"
+	while IFS=$'\t' read -r seq mode bytes dropped frames; do
+		seq=$(printf '%05d' "$seq")
+		[[ -e $work/out/$seq.pcap && ${judge_mode[$mode]-} ]] || { echo null >>"$dir/which"; continue; }
+		echo wire >>"$dir/which"
+		IFS=$'\t' read -r transport overhead zero <<<"${judge_mode[$mode]}"
+		printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$transport" "$bytes" "$overhead" "$zero" "$dropped" "$frames" \
+			"$work/out/$seq.pcap" >>"$dir/list"
+	done < <(jq -r '[.seq, .mode, .bytes * .parallel, .dropped // 1, .frames // 0] | @tsv' "$dir/cells")
+	: >"$dir/wires"
+	[[ ! -e $dir/list ]] || "$here/verdict" --list "$dir/list" >"$dir/wires" || true
+	exec 4<"$dir/wires"
+	while read -r line; do
+		[[ $line == null ]] || read -r line <&4 || line=null
+		echo "$line"
+	done <"$dir/which" >"$dir/verdicts"
+	exec 4<&-
+	jq -cn --argjson transports "$judge_transports" --slurpfile cells "$dir/cells" --slurpfile wires "$dir/verdicts" \
+		"range(\$cells | length) as \$i | \$wires[\$i] as \$wire | \$cells[\$i] | $JUDGE" >"$work/judged/$batch.tmp"
+	mv "$work/judged/$batch.tmp" "$work/judged/$batch.json"
 }
 
 # judge_collect: append what is judged to cells.jsonl, in the order it was finished; sets `collected`.
+# The first repetition's captures stay with the results, and those of failed cells.
 judge_collect() {
-	local judged seq
+	local judged batch line seq status keep name
 	collected=0
 	for judged in "$work"/judged/*.json; do
 		[[ -e $judged ]] || continue
-		seq=$(basename "$judged" .json)
-		judge_keep "$seq"
+		batch=$(basename "$judged" .json)
 		cat "$judged" >>"$result/cells.jsonl" || die "can't write $result/cells.jsonl: disk full?"
-		progress_cell "$judged"
-		rm -f "$judged" "$work/out/$seq.json"
-		unset "judging[$seq]"
-		collected=$((collected + 1))
+		while IFS=$'\t' read -r seq status keep name line; do
+			if [[ $keep == true && -e $work/out/$seq.pcap ]]; then
+				mkdir -p "$result/pcap"
+				mv "$work/out/$seq.pcap" "$result/pcap/$name.pcap" || die "can't write in $result/pcap: disk full?"
+			fi
+			rm -f "$work/out/$seq.pcap" "$work/out/$seq.json"
+			unset "judging[$seq]"
+			collected=$((collected + 1))
+			progress_cell "$status" "$line"
+		done < <(jq -r '[("0000\(.seq)" | .[-5:]), .status, (.rep == 1 or .status == "failed"), "\(.mode)-\(.file)-\(.rep)",
+			"\(.mode) \(.file) \(if .warmup then "warm-up" else "#\(.rep)" end)  \(if .eof_ns then "\(.eof_ns / 1e4 | round / 100) ms" else "-" end)  \(.reason)"] | @tsv' "$judged")
+		rm -rf "$judged" "$work/judged/$batch.d"
+		unset "batches[$batch]"
 	done
 }
 
-# judge_start: hand finished cells to tshark, as many at once as there are processors beyond the one
-# that the cells need.
+# judge_start: hand finished cells to tshark, in as many batches at once as there are processors
+# beyond the one that the cells need.
 judge_start() {
 	local cell seq
+	local -a batch=()
+	((${#batches[@]} < jobs)) || return 0
 	for cell in "$work"/out/*.json; do
 		[[ -e $cell ]] || continue
-		((${#judging[@]} < jobs)) || return 0
 		seq=$(basename "$cell" .json)
 		[[ -v judging[$seq] ]] && continue
-		judge_cell "$seq" &
-		judging["$seq"]=$!
+		batch+=("$seq")
+		judging["$seq"]=1
 	done
+	((${#batch[@]})) || return 0
+	judge_batch "${batch[0]}" "${batch[@]}" &
+	batches["${batch[0]}"]=$!
 }

@@ -6,24 +6,21 @@ progress_start() { # CELLS_IN_ALL CELLS_DONE_BEFORE
 	progress_total=$1 progress_done=$2 progress_new=0 progress_failed=0 progress_since=$SECONDS
 }
 
-progress_cell() { # JUDGED.json
-	local line status
+progress_cell() { # STATUS TEXT
+	local status=$1 line=$2
 	progress_done=$((progress_done + 1))
 	progress_new=$((progress_new + 1))
-	line=$(jq -r '[.status, (if .eof_ns then (.eof_ns / 1e4 | round / 100 | tostring) + " ms" else "-" end),
-		.mode, .file, (if .warmup then "warm-up" else "#\(.rep)" end), .reason] | join("\t")' "$1")
-	IFS=$'\t' read -r status _ <<<"$line"
 	if [[ $status == failed ]]; then
 		progress_failed=$((progress_failed + 1))
 		[[ -t 2 ]] && printf '\r\033[K' >&2
-		printf '  %s\n' "$line" >&2
+		printf '  failed: %s\n' "$line" >&2
 	fi
 	local left=$(((progress_total - progress_done) * (SECONDS - progress_since) / progress_new))
 	local text
 	text=$(printf '%d/%d cells, %d failed, %d:%02d left' "$progress_done" "$progress_total" \
 		"$progress_failed" $((left / 60)) $((left % 60)))
 	if [[ -t 2 ]]; then
-		printf '\r\033[K  %s   %s' "$text" "$(cut -f2-5 <<<"$line" | tr '\t' ' ')" >&2
+		printf '\r\033[K  %s   %s' "$text" "$line" >&2
 	elif ((progress_done % 25 == 0 || progress_done == progress_total)); then
 		printf '  %s\n' "$text" >&2
 	fi

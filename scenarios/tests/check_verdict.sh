@@ -49,11 +49,11 @@ udplite() {
 # (Ethernet) + 20 (IP) bytes come before the UDP header.
 poke() { cp "$1" "$2" && printf '%b' "$4" | dd of="$2" bs=1 seek="$3" conv=notrunc status=none; }
 
-says() { TAP_OUT=$("$root/scenarios/verdict" "${@:2}") && TAP_RC=0 || TAP_RC=$?; jq -r "$1" <<<"$TAP_OUT"; }
+says() { TAP_OUT=$("$root/scenarios/verdict" "${@:2}") || :; jq -r "$1" <<<"$TAP_OUT"; }
 passes() { is "$1" "$(says .reason "${@:2}")" ''; }
 fails() { like "$1" "$(says '"\(.verdict) \(.reason)"' "${@:3}")" "^failed .*$2"; }
 
-plan 33
+plan 37
 udp 1000 udp.pcap
 tcp 1000 tcp.pcap
 tcp 5 handshake.pcap
@@ -110,6 +110,15 @@ fails 'frames cut short' '1 frames cut short' --transport udp --bytes 1000 cut.p
 fails 'frames lost while capturing' '3 frames lost' --transport udp --bytes 1000 --dropped 3 udp.pcap
 head -c 24 udp.pcap >empty.pcap
 fails 'an empty capture' 'empty capture' --transport udp --bytes 1000 empty.pcap
+
+# Many at once by one tshark: each keeps its own verdict.
+printf 'udp\t1000\t0\tno\t0\t1\tudp.pcap\ntcp\t1000\t0\tno\t0\t1\ttcp.pcap\nudp\t1000\t0\tno\t0\t4\tmixed.pcap\nudplite\t1000\t0\tno\t0\t1\tlite.pcap\n' >list
+is 'a list: each capture by itself' "$(says .verdict --list list | tr '\n' ' ')" 'ok ok failed ok '
+is 'a list: exit 1 if one fails' "$("$root/scenarios/verdict" --list list >/dev/null; echo $?)" 1
+sed 's/mixed.pcap/cut.pcap/' list >list2
+is 'a list: one unreadable capture spoils no other' "$(says .verdict --list list2 | tr '\n' ' ')" 'ok ok failed ok '
+sed 's/\t4\tmixed/\t3\tmixed/' list >list3
+is 'a list: a wrong count of frames spoils no other' "$(says .verdict --list list3 | tr '\n' ' ')" 'ok ok failed ok '
 
 exits 'no such transport: usage' 2 "$root/scenarios/verdict" --transport sctp --bytes 1 udp.pcap
 exits 'no such capture: failed' 1 "$root/scenarios/verdict" --transport udp --bytes 1 none.pcap
