@@ -1,4 +1,4 @@
-# Hooker: the only Makefile. Every product goes to build/. `make help` lists the targets.
+scenarios/smoke --backend vm --kernel $$k ||# Hooker: the only Makefile. Every product goes to build/. `make help` lists the targets.
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -122,6 +122,9 @@ eval_options = $(if $(BACKEND),--backend '$(BACKEND)') $(if $(KERNEL),--kernel '
 eval: deps all
 	@scenarios/run '$(SCENARIO)' $(eval_options)
 
+smoke: deps all
+	@scenarios/smoke
+
 plots: $(B)/scenarios/summarise
 	@scenarios/redraw
 
@@ -130,7 +133,7 @@ KERNELS ?= 6.1 6.12 7.2
 
 vmtest: deps all
 	@failed=; for k in $(KERNELS); do \
-	    printf '== Linux %s\n' $$k; testbed/testbed vm run --kernel $$k -- scenarios/smoke || failed="$$failed $$k"; \
+	    printf '== Linux %s\n' $$k; scenarios/smoke --backend vm --kernel $$k || failed="$$failed $$k"; \
 	done; [ -z "$$failed" ] || { echo "vmtest: failed on$$failed" >&2; exit 1; }
 
 format:

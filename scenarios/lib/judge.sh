@@ -109,6 +109,6 @@ judge_start() {
 		judging["$seq"]=1
 	done
 	((${#batch[@]})) || return 0
-	judge_batch "${batch[0]}" "${batch[@]}" &
+	judge_batch "${batch[0]}" "${batch[@]}" 9>&- &
 	batches["${batch[0]}"]=$!
 }

@@ -9,14 +9,14 @@ version_of() { { "$@" 2>/dev/null || true; } | head -n1; }
 
 # record_start: everything known before the first cell.
 record_start() {
-	local commit dirty=false files='[]' file name kind size
+	local commit dirty=false files='[]' file name kind size parallel
 	commit=$(git -C "$root" rev-parse HEAD 2>/dev/null || echo unknown)
 	[[ -z $(git -C "$root" status --porcelain 2>/dev/null) ]] || dirty=true
 	for file in ${CONFIG[FILES]}; do
-		IFS=: read -r name kind size _ <<<"$file"
-		files=$(jq -c --arg n "$name" --arg k "$kind" --argjson b "$size" \
+		IFS=: read -r name kind size parallel <<<"$file"
+		files=$(jq -c --arg n "$name" --arg k "$kind" --argjson b "$size" --argjson p "${parallel:-1}" \
 			--arg s "$(sha256sum "$work/files/$name" | cut -d' ' -f1)" \
-			'. + [{name: $n, kind: $k, bytes: $b, sha256: $s}]' <<<"$files")
+			'. + [{name: $n, kind: $k, bytes: $b, parallel: $p, sha256: $s}]' <<<"$files")
 	done
 	jq -n --argjson schema "$RESULTS_SCHEMA" --arg id "$id" --arg scenario "$scenario" \
 		--arg title "${CONFIG[TITLE]}" --arg argv "$argv" --arg commit "$commit" --argjson dirty "$dirty" \

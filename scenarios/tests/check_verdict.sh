@@ -22,10 +22,12 @@ udp() { dump "$(bytes "$1" | hex)" "$2" -u 1000,2000; }
 tcp() { dump "$(bytes "$1" | hex)" "$2" -T 1000,2000; }
 raw() { dump "$2" "$3" -i "$1"; }
 
+spaced() { sed "s,..,& ,g" <<<"$1"; }
+
 # sum16 HEX…: the Internet checksum (RFC 1071) of all arguments together.
 sum16() {
 	local sum=0 word
-	for word in $(tr -d ' ' <<<"$*" | sed 's/..../& /g'); do
+	for word in $(tr -d ' ' <<<"$*" | sed 's,....,& ,g'); do
 		((${#word} == 4)) || word+=00
 		sum=$((sum + 16#$word))
 	done
@@ -42,7 +44,7 @@ udplite() {
 	covered=${payload:0:$(((coverage ? coverage - 8 : n) * 2))}
 	check=$(sum16 "0a0000010a0000020088$(printf '%04x' $length)03e807d0$(printf '%04x' "$coverage")$covered")
 	[[ -z $flip ]] || payload=${payload:0:-2}$flip
-	raw 136 "$(sed 's/../& /g' <<<"03e807d0$(printf '%04x' "$coverage")$check$payload")" "$out"
+	raw 136 "$(spaced "03e807d0$(printf '%04x' "$coverage")$check$payload")" "$out"
 }
 
 # zero_checksum IN OUT: the UDP checksum of the only packet becomes 0. 24 (file) + 16 (record) + 14

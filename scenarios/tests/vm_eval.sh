@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# A tiny evaluation in a virtual machine, killed in the middle and continued: all modes, 50 ms.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+# shellcheck source=testbed/lib/tap.sh
+. "$root/testbed/lib/tap.sh"
+work=$(mktemp -d)
+defer 'rm -rf "$work"'
+results=$work/results
+printf '%s\n' 'FILES="text-3KB:text:3072 image-510KB:image:522240"' \
+	'MODES="tcp tcp+xdp relay-udp relay-udplite kernel-udp kernel-udplite"' RTT=50ms REPS=2 WARMUP=0 >"$work/tiny.conf"
+start() { "$root/scenarios/run" "$work/tiny.conf" --results "$results" >"$work/out" 2>"$work/err"; }
+at_least() { (($(cat "$results"/tiny-*/cells.jsonl 2>/dev/null | wc -l) >= $1)); }
+guests() { pgrep -fc "qemu-system.*$results" || true; }
+
+plan 13
+start &
+pid=$!
+ok 'an evaluation gets going' wait_until 500 at_least 6
+kill -KILL $pid
+wait $pid 2>/dev/null || :
+no_guest() { [[ $(guests) == 0 ]]; }
+ok 'kill -9 of the driver: the guest goes away' wait_until 60 no_guest
+
+rc=0
+start || rc=$?
+is 'the same command finishes it: no failed cell' "$rc" 0
+((rc == 0)) || sed 's/^/# /' "$work/err"
+like 'by continuing' "$(cat "$work/err")" 'continuing tiny-'
+result=$results/latest
+is 'the columns of summary.csv' "$(head -n1 "$result/summary.csv")" \
+	scenario,backend,clock,kernel,mode,file,bytes,n,failed,median_ms,ci95_low_ms,ci95_high_ms,delta_ms,delta_ci95_low_ms,delta_ci95_high_ms,observed_protocol,verdict
+is 'a row a mode and file' "$(awk 'END { print NR - 1 }' "$result/summary.csv")" 12
+is 'each says ok or unsupported' "$(awk -F, 'NR > 1 && $17 !~ /^(ok|unsupported)$/' "$result/summary.csv")" ''
+is 'what passed was seen on the asked transport' "$(jq -s 'map(select(.status == "ok")) | all(.asked == .observed)' "$result/cells.jsonl")" true
+ok 'TCP takes two round trips for 3 KB, four to eight for 510 KB' awk -F, '
+	$5 == "tcp" && $7 == 3072 { small = $10 >= 100 && $10 < 115 }
+	$5 == "tcp" && $7 > 3072 { large = $10 >= 200 && $10 < 420 }
+	END { exit !(small && large) }' "$result/summary.csv"
+for file in run.json report.html report.md fig6.svg fig6.pdf commands.log; do test -s "$result/$file" || echo $file; done >"$work/missing"
+is 'every file is there' "$(cat "$work/missing")" ''
+is 'run.json knows clock, kernel package, link' "$(jq -c '[.clock | IN("virtual", "real")] + [.vm.kernel.package, .links.tcp.measured.rtt_ms.avg | . != null]' "$result/run.json")" \
+	'[true,true,true]'
+is 'schema' "$(jq .schema "$result/run.json")" 1
+is 'no guest is left' "$(guests)" 0
