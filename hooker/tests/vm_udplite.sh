@@ -1,17 +1,23 @@
 #!/usr/bin/env bash
-# The UDP-Lite tests on other kernels: with TCX and without, with a native UDP-Lite and without.
+# UDP-Lite on a kernel that no longer has it. KERNELS="5.10 6.1 6.12" runs the same on others.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 # shellcheck source=testbed/lib/tap.sh
 . testbed/lib/tap.sh
 
-read -ra kernels <<<"${KERNELS:-6.1 6.12 7.2}"
-plan $((3 * ${#kernels[@]} + 1))
+# In the guest: what the kernel says it has, then the tests. Its clock is virtual and runs while it
+# waits for the host's files, so that deadlines in the guest mean nothing; that of `vm run` does.
+# shellcheck disable=SC2016 # expands in the guest
+job='build/hooker/hooker transports --json | jq -c ".transports[] | {name, native}" >&2
+exec testbed/run-tests -v --timeout 100000 \
+	hooker/tests/ns_udplite.sh hooker/tests/ns_udplite_rfc3828.sh hooker/tests/ns_toy.sh'
+
+read -ra kernels <<<"${KERNELS:-7.2}"
+plan $((2 * ${#kernels[@]}))
 for k in "${kernels[@]}"; do
-	for test in ns_udplite ns_udplite_rfc3828 ns_toy; do
-		ok "$test.sh on Linux $k" testbed/testbed vm run --kernel "$k" -- \
-			testbed/run-tests -v --timeout 100000 "hooker/tests/$test.sh"
-	done
+	exits "UDP-Lite and a toy transport on Linux $k" 0 \
+		testbed/testbed vm run --kernel "$k" -- bash -c "$job"
+	native=true
+	[[ $k != 7.* ]] || native=false
+	like "where native UDP-Lite is $native" "$TAP_OUT" "\"udplite\",\"native\":$native"
 done
-is "Linux 7.2 has no UDP-Lite of its own" "$(testbed/testbed vm run --kernel 7.2 -- \
-	build/hooker/hooker transports --json | jq '.transports[0].native')" false
