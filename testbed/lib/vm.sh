@@ -162,7 +162,7 @@ vm_qemu()
 	local dir=$1 accel
 	shift
 	# Without ERMS and FSRM the kernel copies by words. "rep movsb" is emulated, and counted, one
-	# byte an instruction: copies would cost 30 times what a processor takes for them.
+	# byte an instruction: copies would dwarf everything else, which they do on no processor.
 	case $VM_ACCEL-$VM_CLOCK in
 	kvm-*) accel=(-accel kvm -cpu host) ;;
 	tcg-virtual) accel=(-accel "tcg,thread=single" -cpu max,-erms,-fsrm -icount "shift=1,sleep=off") ;;
