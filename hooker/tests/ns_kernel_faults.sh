@@ -183,7 +183,7 @@ for transport in "${transports[@]}"; do
 	start_both
 	received=0
 	for case in "${cases_before[@]}"; do
-		before $case tcp
+		before "$case" tcp
 	done
 	before mtu "$transport"
 	# Real checksums, or the router would see the half-made ones of a veth. A NAT knows UDP, but not UDP-Lite.
@@ -195,7 +195,7 @@ for transport in "${transports[@]}"; do
 	stop_both
 	start_both
 	for case in "${cases_during[@]}"; do
-		during $case
+		during "$case"
 		[[ $case != kill-* ]] || hooker_start "${case#kill-}" --datapath kernel --transport "$transport" --remember 0
 	done
 	stop_both
