@@ -1,4 +1,4 @@
-scenarios/smoke --backend vm --kernel $$k ||# Hooker: the only Makefile. Every product goes to build/. `make help` lists the targets.
+# Hooker: the only Makefile. Every product goes to build/. `make help` lists the targets.
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
