@@ -144,7 +144,7 @@ struct hk_rule {
 	__u8 datapath;	      /* enum hk_datapath; HK_DATAPATH_NONE = leave it on TCP */
 	__u8 transport;	      /* enum hk_transport */
 	__u16 coverage;
-	__u64 cgroup; /* cgroup id of the process that connects or listens, 0 = any */
+	__u64 cgroup; /* 1 = only sockets that bpf/class.bpf.c found in the rule's cgroup */
 	__u8 damage;  /* accept damage outside the checksum coverage */
 	__u8 pad[7];
 };

@@ -22,6 +22,7 @@
 #include "bpf/lib/flow.bpf.h"
 #include "bpf/lib/kernel_flow.bpf.h"
 #include "bpf/lib/choose.bpf.h"
+#include "bpf/lib/class.bpf.h"
 #include "bpf/lib/option.bpf.h"
 #include "bpf/lib/kernel_ops.bpf.h"
 #include "bpf/lib/relay_ops.bpf.h"
@@ -154,7 +155,7 @@ static __always_inline void hk_established_active(struct bpf_sock_ops *ctx)
 	__u32 reason;
 
 	hk_sockops_key(ctx, &key, hk_is_ip4(ctx));
-	reason = hk_choose(&key, &choice, 0);
+	reason = hk_choose(&key, &choice, hk_class_rules(ctx));
 	if (!reason && hk_option_load(ctx, &opt, 0))
 		reason = HK_REASON_PEER_WITHOUT_HOOKER;
 	else if (!reason && hk_option_datapath(&opt) != choice.datapath)
@@ -178,7 +179,7 @@ static __always_inline void hk_established_passive(struct bpf_sock_ops *ctx)
 	hk_sockops_key(ctx, &key, hk_is_ip4(ctx));
 	half = bpf_map_lookup_elem(&hk_half, &key);
 	if (!half) {
-		reason = hk_choose(&key, &agreed, 0);
+		reason = hk_choose(&key, &agreed, hk_class_rules(ctx));
 		hk_stay_tcp(ctx, &key, reason ? reason : HK_REASON_PEER_WITHOUT_HOOKER, 0);
 		return;
 	}
@@ -210,7 +211,7 @@ static __always_inline int hk_offer(struct bpf_sock_ops *ctx, struct hk_option *
 	struct hk_half choice = {};
 
 	hk_sockops_key(ctx, &key, hk_is_ip4(ctx));
-	if (hk_choose(&key, &choice, 0))
+	if (hk_choose(&key, &choice, hk_class_rules(ctx)))
 		return 0;
 	if (choice.datapath == HK_DATAPATH_RELAY && hk_syn_has_data(ctx))
 		return 0;
@@ -227,7 +228,7 @@ static __always_inline int hk_answer(struct bpf_sock_ops *ctx, struct hk_option 
 	if (hk_option_load(ctx, opt, BPF_LOAD_HDR_OPT_TCP_SYN))
 		return 0;
 	hk_sockops_key(ctx, key, hk_syn_is_ip4(ctx));
-	if (hk_choose(key, half, 0) || half->datapath != hk_option_datapath(opt))
+	if (hk_choose(key, half, hk_class_rules(ctx)) || half->datapath != hk_option_datapath(opt))
 		return 0;
 	/* Stateless: nothing of the SYN is remembered, so nothing may be promised. */
 	if (ctx->args[0] == BPF_WRITE_HDR_TCP_SYNACK_COOKIE) {

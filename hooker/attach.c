@@ -79,7 +79,7 @@ static int open_kernel(struct hk_attach *attach, int i)
 	struct hk_kernel_options options = {
 		.ifindex = attach->ifindex[i],
 		.dispatch = attach->dispatch[i],
-		.damage = attach->options->damage,
+		.damage = attach->options->damage || attach->options->damage_rules,
 		.flows_fd = bpf_map__fd(so->maps.hk_flows),
 		.half_fd = bpf_map__fd(so->maps.hk_half),
 		.paths_fd = bpf_map__fd(so->maps.hk_paths),

@@ -25,6 +25,9 @@ struct hk_options {
 	uint16_t coverage;	 /* UDP-Lite coverage in bytes, 0 = whole datagram */
 	unsigned int path_ttl_s; /* kernel: how long a path that refused is left alone */
 	bool damage;		 /* kernel: accept damaged payload where no rule says otherwise */
+	bool damage_rules;	 /* kernel: some rule may */
+	char *rules_text;	 /* NULL = none; hooker/rules/rules.h says how they are written */
+	const char *rules_name;	 /* where they came from, for messages */
 };
 
 struct hk_attach {

@@ -10,8 +10,9 @@
 #include "hooker/daemon.h"
 #include "hooker/kernel/segmenter.h"
 #include "hooker/log.h"
+#include "hooker/rules/rules.h"
 
-enum { OPT_XDP = 256, OPT_REMEMBER, OPT_DAMAGE, OPT_COVERAGE };
+enum { OPT_XDP = 256, OPT_RULES, OPT_REMEMBER, OPT_DAMAGE, OPT_COVERAGE };
 
 struct run_arguments {
 	struct hk_options options;
@@ -29,6 +30,8 @@ static const struct argp_option run_options[] = {
 	  0 },
 	{ "coverage", OPT_COVERAGE, "BYTES", 0,
 	  "UDP-Lite checksum coverage, 0 or 8-65535 (default: 0, the whole datagram)", 0 },
+	{ "rules", OPT_RULES, "FILE", 0,
+	  "Which transport for which connection; `hooker rules --help` says how they are written", 0 },
 	{ "remember", OPT_REMEMBER, "SECONDS", 0,
 	  "kernel: leave a path alone that refused the transport (default: 60; 0: always try)", 0 },
 	{ "accept-damage", OPT_DAMAGE, NULL, 0,
@@ -110,6 +113,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 't': options->transport = value = parse_transport(arg); break;
 	case OPT_XDP: options->xdp_mode = value = parse_xdp_mode(arg); break;
 	case OPT_COVERAGE: options->coverage = value = parse_coverage(arg); break;
+	case OPT_RULES: options->rules_name = arg; break;
 	case OPT_REMEMBER: options->path_ttl_s = value = parse_seconds(arg); break;
 	case OPT_DAMAGE: options->damage = true; break;
 	case 'c': options->cgroup = arg; break;
@@ -135,6 +139,27 @@ static int default_interfaces(struct hk_options *options)
 		return 0;
 	hk_error("no network interface here besides lo; name one with --interface");
 	return -ENODEV;
+}
+
+/* Reads and checks the rules before anything is attached. */
+static int read_rules(struct hk_options *options)
+{
+	struct hk_rules rules;
+	char error[256];
+	int err;
+
+	options->rules_text = hk_rules_read(options->rules_name);
+	if (!options->rules_text)
+		return HK_EXIT_FAILURE;
+	err = hk_rules_parse(&rules, options->rules_text, options->rules_name, options->datapath,
+			     error, sizeof(error));
+	if (err) {
+		hk_error("%s", error);
+		return HK_EXIT_USAGE;
+	}
+	options->damage_rules = hk_rules_want_damage(&rules);
+	hk_rules_free(&rules);
+	return HK_EXIT_OK;
 }
 
 int cmd_run(int argc, char **argv)
@@ -169,6 +194,11 @@ int cmd_run(int argc, char **argv)
 		err = default_interfaces(&args.options);
 		if (err)
 			return hk_exit_code(err);
+	}
+	if (args.options.rules_name) {
+		err = read_rules(&args.options);
+		if (err)
+			return err;
 	}
 	return hk_exit_code(hk_daemon_run(&args.options));
 }

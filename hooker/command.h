@@ -13,6 +13,7 @@
 int cmd_run(int argc, char **argv);
 int cmd_flows(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
+int cmd_rules(int argc, char **argv);
 int cmd_deploy(int argc, char **argv);
 int cmd_undeploy(int argc, char **argv);
 int cmd_transports(int argc, char **argv);

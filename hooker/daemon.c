@@ -19,6 +19,7 @@
 #include "hooker/log.h"
 #include "hooker/names.h"
 #include "hooker/relay/relay.h"
+#include "hooker/rules/rules.h"
 #include "hooker/sockdestroy.h"
 
 /* Hooker userspace: what the child process holds. */
@@ -27,6 +28,8 @@ struct daemon {
 	struct event_base *base;
 	struct hk_control *control;
 	struct hk_relay *relay;
+	struct hk_rules_force *force; /* rules in force, NULL = none */
+	char *rules_text;	      /* as they were given */
 };
 
 /* ---- answers to the CLI ---- */
@@ -92,11 +95,54 @@ static json_t *stats_reply(const struct daemon *daemon)
 	return reply;
 }
 
+/* Parses @text and puts it in force. Returns a message for the caller, or NULL; free() it. */
+static char *use_rules(struct daemon *daemon, const char *text, const char *name)
+{
+	const struct sockops_bpf *so = daemon->attach->sockops;
+	const struct hk_options *options = daemon->attach->options;
+	struct hk_rules rules;
+	char error[256] = "";
+	int err;
+
+	err = hk_rules_parse(&rules, text, name, options->datapath, error, sizeof(error));
+	if (err)
+		return strdup(error);
+	if (hk_rules_want_damage(&rules) && !options->damage && !options->damage_rules)
+		snprintf(error, sizeof(error), "%s: accept-damage needs a daemon started with it",
+			 name);
+	else if ((err = hk_rules_apply(&daemon->force, &rules, bpf_map__fd(so->maps.hk_config),
+				       bpf_map__fd(so->maps.hk_rules),
+				       bpf_map__fd(so->maps.hk_class))))
+		snprintf(error, sizeof(error), "can't put the rules in force: %s", strerror(-err));
+	hk_rules_free(&rules);
+	if (*error)
+		return strdup(error);
+	free(daemon->rules_text);
+	daemon->rules_text = strdup(text);
+	return NULL;
+}
+
+static json_t *rules_reply(struct daemon *daemon, const json_t *request)
+{
+	const char *text = json_string_value(json_object_get(request, "text"));
+	const char *name = json_string_value(json_object_get(request, "name"));
+	char *error = text ? use_rules(daemon, text, name ?: "rules") : NULL;
+	json_t *reply;
+
+	if (error)
+		reply = json_pack("{s:s}", "error", error);
+	else
+		reply = json_pack("{s:i, s:s}", "schema", 1, "text", daemon->rules_text ?: "");
+	free(error);
+	return reply;
+}
+
 static json_t *on_command(void *arg, const char *command, const json_t *request)
 {
-	const struct daemon *daemon = arg;
+	struct daemon *daemon = arg;
 
-	(void)request;
+	if (!strcmp(command, "rules"))
+		return rules_reply(daemon, request);
 	if (!strcmp(command, "flows"))
 		return flows_reply(daemon);
 	if (!strcmp(command, "stats"))
@@ -141,6 +187,16 @@ static int daemon_open(struct daemon *daemon, struct hk_attach *attach)
 	daemon->base = new_base();
 	if (!daemon->base)
 		return -ENOMEM;
+	if (attach->options->rules_text) {
+		char *error =
+			use_rules(daemon, attach->options->rules_text, attach->options->rules_name);
+
+		if (error)
+			hk_error("%s", error);
+		free(error);
+		if (!daemon->force)
+			return -EINVAL;
+	}
 	if (attach->relay) {
 		hk_relay_options_default(&relay_options);
 		err = hk_relay_open(&daemon->relay, attach, daemon->base, &relay_options);
@@ -159,6 +215,8 @@ static void daemon_close(struct daemon *daemon)
 {
 	hk_control_close(daemon->control);
 	hk_relay_close(daemon->relay);
+	hk_rules_release(daemon->force);
+	free(daemon->rules_text);
 	if (daemon->base)
 		event_base_free(daemon->base);
 }

@@ -14,6 +14,7 @@ static const struct {
 	{ "run", cmd_run, "attach to this host and redirect its TCP connections" },
 	{ "flows", cmd_flows, "show each connection's transport and the reason for it" },
 	{ "stats", cmd_stats, "show counters" },
+	{ "rules", cmd_rules, "show which connections use what, or change it" },
 	{ "deploy", cmd_deploy,
 	  "put a transport into the running kernel, or replace a step of it" },
 	{ "undeploy", cmd_undeploy, "take it out again" },

@@ -15,13 +15,13 @@ struct {
 
 /* hk_config and then the rules decide; static functions, not inlined, keep the program small. */
 static __noinline int hk_rule_matches(const struct hk_rule *rule, const struct hk_flow_key *key,
-				      __u64 cgroup)
+				      __u32 in_cgroup)
 {
 	if (!rule || !key)
 		return 0;
 	if ((rule->local_port && rule->local_port != key->local_port) ||
 	    (rule->remote_port && rule->remote_port != key->remote_port) ||
-	    (rule->cgroup && rule->cgroup != cgroup))
+	    (rule->cgroup && !in_cgroup))
 		return 0;
 	return (key->remote_ip[0] & rule->remote_mask[0]) == rule->remote_ip[0] &&
 	       (key->remote_ip[1] & rule->remote_mask[1]) == rule->remote_ip[1] &&
@@ -43,10 +43,11 @@ static __always_inline int hk_key_is_loopback(const struct hk_flow_key *key)
 }
 
 /*
- * Fills @choice for the connection @key. Returns 0, or the enum hk_reason for staying on TCP. Static
+ * Fills @choice for the connection @key, of a socket in the cgroups of rules @classes. Returns 0, or the enum hk_reason for staying on TCP. Static
  * and not inlined: verified once, called from every callback.
  */
-static __noinline int hk_choose(const struct hk_flow_key *key, struct hk_half *choice, __u64 cgroup)
+static __noinline int hk_choose(const struct hk_flow_key *key, struct hk_half *choice,
+				__u32 classes)
 {
 	struct hk_config *config = hk_config_get();
 	__u32 i;
@@ -64,7 +65,7 @@ static __noinline int hk_choose(const struct hk_flow_key *key, struct hk_half *c
 		if (i >= config->rules_count)
 			break;
 		rule = bpf_map_lookup_elem(&hk_rules, &index);
-		if (!rule || !hk_rule_matches(rule, key, cgroup))
+		if (!rule || !hk_rule_matches(rule, key, classes & 1U << i))
 			continue;
 		choice->datapath = rule->datapath;
 		choice->transport = rule->transport;
