@@ -101,7 +101,10 @@ struct hk_flow {
 	__u32 rx_seq;	  /* kernel: end of the newest segment received on the transport */
 	__u32 rx_ack;	  /* kernel: its acknowledgement number */
 	__u32 tx_seq;	  /* kernel: end of the newest segment sent on the transport */
-	__u32 tcp_tx;	  /* kernel: segments sent in TCP while the transport was being probed */
+	union {
+		__u32 tcp_tx; /* kernel: segments sent in TCP while the transport was being probed */
+		__u32 slot;   /* relay: its loopback pair, index into hk_pairs; or HK_SLOT_NONE */
+	};
 	__u16 tcp_run;	  /* kernel: TCP segments received since the last one on the transport */
 	__u8 twice;	  /* kernel: how many of the next packets go on both, transport and TCP */
 	__u8 signal;	  /* kernel: how many of the next packets tell the peer of the fallback */
@@ -132,6 +135,7 @@ _Static_assert(sizeof(struct hk_config) == 16, "hk_config has no hidden padding"
 enum hk_config_flags {
 	HK_CONFIG_DAMAGE = 1 << 0,     /* kernel: default for hk_rule.damage */
 	HK_CONFIG_RELAY_LITE = 1 << 1, /* relay: UDP-Lite is deployed here */
+	HK_CONFIG_SHARED = 1 << 2,     /* relay: the paper's shared redirection socket, no pairs */
 };
 
 /* One rule of the list; the first that matches a connection decides. Array hk_rules. */
@@ -197,6 +201,39 @@ struct hk_msg_header {
 };
 _Static_assert(sizeof(struct hk_msg_header) == 24, "pushed with bpf_msg_push_data()");
 
+/*
+ * Loopback pairs: what an application sends goes to side B of a TCP connection of Hooker userspace to
+ * itself (SOCKMAP hk_pairs) and is read at side A. The queue hk_slots holds the indices of pairs
+ * that wait for a connection. Both ends are at this address, so that they are not negotiated.
+ */
+#define HK_PAIR_ADDRESS 0x7f484b01 /* 127.72.75.1, host order */
+#define HK_PAIRS_MAX	32768
+#define HK_SLOT_NONE	0xffffffff
+
+/* Array hk_room of one, shared by mmap(): may another connection be relayed? */
+struct hk_room {
+	__s32 free;    /* indices in hk_slots */
+	__s32 pending; /* server: SYN-ACKs that promised one, whose ACK has not come; decays */
+	__u32 full;    /* userspace: a bound is reached, no new connections */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct hk_room) == 16, "hk_room has no hidden padding");
+
+/*
+ * A segment injected to run sock_ops on a socket, which then makes writers look again: recognised by
+ * window and urgent pointer, without effect on TCP.
+ */
+#define HK_KICK_WINDOW 1
+#define HK_KICK_URGENT 0x484b
+
+/* Answer of hk_look, written to the start of the packet that asks with a sock_key in the same place. */
+struct hk_look {
+	__u32 found;	/* the application's socket is in hk_apps */
+	__u32 unread;	/* bytes in its receive queue, as the kernel charges them */
+	__u32 nonblock; /* O_NONBLOCK is set */
+	__u32 pad;
+};
+
 /* Slots of the redirection socket map. */
 enum hk_redir_slot {
 	HK_REDIR_SOCKET = 0, /* the redirection socket */
@@ -230,7 +267,7 @@ struct hk_event {
 	__u16 frame_len;
 	__u32 rtt_us; /* of the handshake, 0 = not measured */
 	__u8 frame[HK_HELD_MAX];
-	__u32 pad;
+	__u32 slot; /* ESTABLISHED: of the pair, or HK_SLOT_NONE */
 };
 _Static_assert(sizeof(struct hk_event) == 160, "hk_event has no hidden padding");
 
@@ -258,6 +295,9 @@ enum hk_counter {
 	HK_COUNT_MSG_DELIVERED, /* message to the application's socket */
 	HK_COUNT_MSG_BOUNCED,	/* no such socket any more */
 	HK_COUNT_MSG_MALFORMED,
+	HK_COUNT_NO_ROOM,	  /* connections not offered or agreed to: bounds reached */
+	HK_COUNT_KICKED,	  /* writers told that there is room again */
+	HK_COUNT_KICK_FAILED,	  /* ... and this kernel could not */
 	HK_COUNT_XDP_PASSED,	  /* dispatcher: not for Hooker */
 	HK_COUNT_XDP_HELD,	  /* FIN or RST held until the stream is complete */
 	HK_COUNT_XDP_TCP_DATA,	  /* TCP payload on a redirected connection: dropped */

@@ -27,6 +27,14 @@ struct {
 	__type(value, __u64);
 } hk_redir SEC(".maps");
 
+/* Index of a loopback pair -> its side B. Written by userspace. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__uint(max_entries, HK_PAIRS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} hk_pairs SEC(".maps");
+
 static __always_inline struct hk_flow *hk_relay_flow(const struct sock_key *key)
 {
 	struct hk_flow_key fkey;
@@ -50,7 +58,26 @@ static __always_inline void hk_relay_broken(const struct sock_key *key, __u32 lo
 	bpf_ringbuf_submit(event, 0);
 }
 
-/* sendmsg() of an application: push the header that names the connection, redirect. */
+/*
+ * Egress into the connection's own pair: the kernel's flow control is the bound, and a writer without
+ * room waits in it. No header, because a send may end half way. Without its pair the connection is
+ * about to be reset: SK_PASS, whose bytes the peer's XDP refuses, rather than a sticky SK_DROP.
+ */
+static __always_inline int hk_to_pair(struct sk_msg_md *msg, struct hk_flow *flow)
+{
+	if (bpf_msg_redirect_map(msg, &hk_pairs, flow->slot, 0) == SK_PASS) {
+		__sync_fetch_and_add(&flow->tx_bytes, msg->size);
+		hk_counter_inc(HK_COUNT_MSG_REDIRECTED);
+	} else {
+		hk_counter_inc(HK_COUNT_MSG_PASSED);
+	}
+	return SK_PASS;
+}
+
+/*
+ * sendmsg() of an application. Shared redirection socket: push the header that names the connection,
+ * redirect.
+ */
 SEC("sk_msg")
 int hk_redirector(struct sk_msg_md *msg)
 {
@@ -73,6 +100,8 @@ int hk_redirector(struct sk_msg_md *msg)
 		hk_counter_inc(HK_COUNT_MSG_PASSED);
 		return SK_PASS;
 	}
+	if (flow->slot != HK_SLOT_NONE)
+		return hk_to_pair(msg, flow);
 	header.local_isn = flow->local_isn;
 	if (bpf_msg_push_data(msg, 0, sizeof(header), 0))
 		goto broken;

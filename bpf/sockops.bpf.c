@@ -133,8 +133,14 @@ static __always_inline void hk_redirect(struct bpf_sock_ops *ctx, const struct h
 		.tcp_rx_seq = ctx->rcv_nxt,
 	};
 
+	if (flow.datapath == HK_DATAPATH_RELAY && hk_relay_slot(&flow.slot)) {
+		hk_stay_tcp(ctx, key, HK_REASON_NO_ROOM, flags);
+		return;
+	}
 	if (hk_flow_record(ctx, key, &flow) ||
 	    (flow.datapath == HK_DATAPATH_RELAY && hk_relay_established(ctx, key, &flow))) {
+		if (flow.datapath == HK_DATAPATH_RELAY)
+			hk_relay_slot_back(flow.slot);
 		hk_stay_tcp(ctx, key, HK_REASON_NO_ROOM, flags);
 		return;
 	}
@@ -142,9 +148,9 @@ static __always_inline void hk_redirect(struct bpf_sock_ops *ctx, const struct h
 	if (flow.datapath == HK_DATAPATH_KERNEL)
 		bpf_sock_ops_cb_flags_set(ctx, HK_KERNEL_CALLBACKS);
 	else if (flags & HK_FLOW_CLIENT)
-		hk_watch(ctx, BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG | BPF_SOCK_OPS_STATE_CB_FLAG);
+		hk_watch(ctx, BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG | HK_RELAY_CALLBACKS);
 	else /* the listener's header-writing flag was inherited; nothing more to write here */
-		bpf_sock_ops_cb_flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG);
+		bpf_sock_ops_cb_flags_set(ctx, HK_RELAY_CALLBACKS);
 }
 
 static __always_inline void hk_established_active(struct bpf_sock_ops *ctx)
@@ -157,7 +163,9 @@ static __always_inline void hk_established_active(struct bpf_sock_ops *ctx)
 	hk_sockops_key(ctx, &key, hk_is_ip4(ctx));
 	reason = hk_choose(&key, &choice, hk_class_rules(ctx));
 	if (!reason && hk_option_load(ctx, &opt, 0))
-		reason = HK_REASON_PEER_WITHOUT_HOOKER;
+		reason = choice.datapath == HK_DATAPATH_RELAY && !hk_relay_has_room() ?
+				 HK_REASON_NO_ROOM :
+				 HK_REASON_PEER_WITHOUT_HOOKER;
 	else if (!reason && hk_option_datapath(&opt) != choice.datapath)
 		reason = HK_REASON_RULE;
 	if (reason) {
@@ -185,6 +193,8 @@ static __always_inline void hk_established_passive(struct bpf_sock_ops *ctx)
 	}
 	agreed = *half;
 	bpf_map_delete_elem(&hk_half, &key);
+	if (agreed.datapath == HK_DATAPATH_RELAY)
+		hk_relay_promise(-1);
 	if (agreed.datapath == HK_DATAPATH_NONE)
 		hk_stay_tcp(ctx, &key, HK_REASON_SYN_COOKIE, 0);
 	else if (!agreed.heard && hk_option_load(ctx, &opt, 0))
@@ -215,6 +225,10 @@ static __always_inline int hk_offer(struct bpf_sock_ops *ctx, struct hk_option *
 		return 0;
 	if (choice.datapath == HK_DATAPATH_RELAY && hk_syn_has_data(ctx))
 		return 0;
+	if (choice.datapath == HK_DATAPATH_RELAY && !hk_relay_has_room()) {
+		hk_counter_inc(HK_COUNT_NO_ROOM);
+		return 0;
+	}
 	hk_option_fill(opt, choice.datapath, choice.transport, choice.coverage);
 	return 1;
 }
@@ -230,6 +244,10 @@ static __always_inline int hk_answer(struct bpf_sock_ops *ctx, struct hk_option 
 	hk_sockops_key(ctx, key, hk_syn_is_ip4(ctx));
 	if (hk_choose(key, half, hk_class_rules(ctx)) || half->datapath != hk_option_datapath(opt))
 		return 0;
+	if (half->datapath == HK_DATAPATH_RELAY && !hk_relay_has_room()) {
+		hk_counter_inc(HK_COUNT_NO_ROOM);
+		return 0;
+	}
 	/* Stateless: nothing of the SYN is remembered, so nothing may be promised. */
 	if (ctx->args[0] == BPF_WRITE_HDR_TCP_SYNACK_COOKIE) {
 		__builtin_memset(half, 0, sizeof(*half));
@@ -318,7 +336,13 @@ static __always_inline void hk_option_write(struct bpf_sock_ops *ctx)
 	} else if (tcp_flags & TCP_FLAG_ACK) {
 		if (!hk_answer(ctx, &opt, &key, &half) || hk_option_store(ctx, &opt))
 			return;
-		bpf_map_update_elem(&hk_half, &key, &half, BPF_ANY);
+		/* BPF_NOEXIST: a repeated SYN-ACK promises nothing new. */
+		if (!bpf_map_update_elem(&hk_half, &key, &half, BPF_NOEXIST)) {
+			if (half.datapath == HK_DATAPATH_RELAY)
+				hk_relay_promise(1);
+		} else {
+			bpf_map_update_elem(&hk_half, &key, &half, BPF_ANY);
+		}
 		hk_counter_inc(HK_COUNT_SYN_AGREED);
 	} else if (hk_offer(ctx, &opt) && !hk_option_store(ctx, &opt)) {
 		hk_counter_inc(HK_COUNT_SYN_OFFERED);
@@ -350,6 +374,9 @@ int hk_sockops(struct bpf_sock_ops *ctx)
 {
 	struct hk_flow_key key;
 
+	/* Our own pairs: nothing to negotiate, nothing worth a line of `hooker flows`. */
+	if (ctx->family == HK_AF_INET && ctx->local_ip4 == bpf_htonl(HK_PAIR_ADDRESS))
+		return 1;
 	switch (ctx->op) {
 	case BPF_SOCK_OPS_TCP_CONNECT_CB:
 	case BPF_SOCK_OPS_TCP_LISTEN_CB: hk_watch(ctx, BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG); break;
@@ -365,6 +392,7 @@ int hk_sockops(struct bpf_sock_ops *ctx)
 	case BPF_SOCK_OPS_PARSE_HDR_OPT_CB:
 		hk_sockops_key(ctx, &key, hk_is_ip4(ctx));
 		hk_kernel_told(ctx, &key);
+		hk_relay_kick(ctx);
 		break;
 	}
 	return 1;

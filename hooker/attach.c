@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -55,6 +57,10 @@ static int load_relay(struct hk_attach *attach)
 		err = bpf_map__reuse_fd(relay->maps.hk_events, bpf_map__fd(so->maps.hk_events));
 	if (!err)
 		err = bpf_map__reuse_fd(relay->maps.hk_orders, bpf_map__fd(so->maps.hk_orders));
+	if (!err)
+		err = bpf_map__reuse_fd(relay->maps.hk_slots, bpf_map__fd(so->maps.hk_slots));
+	if (!err)
+		err = bpf_map__reuse_fd(relay->maps.hk_room, bpf_map__fd(so->maps.hk_room));
 	if (!err)
 		err = relay_bpf__load(relay);
 	/* An sk_msg program is attached to a map and runs for the sockets in it: msg_redirector for
@@ -144,6 +150,23 @@ static int deploy_udplite(struct hk_attach *attach)
 	return err;
 }
 
+/*
+ * A writer that got EAGAIN is woken by setting TCP_NOTSENT_LOWAT from sock_ops, known since 5.11. Without
+ * that, edge-triggered applications would hang.
+ */
+static bool can_wake_writers(void)
+{
+	struct utsname name;
+	int major, minor;
+
+	if (uname(&name) || sscanf(name.release, "%d.%d", &major, &minor) != 2 || major > 5 ||
+	    (major == 5 && minor >= 11))
+		return true;
+	hk_warn("this kernel can't wake writers: what applications may send ahead is not bounded "
+		"(Linux 5.11 can)");
+	return false;
+}
+
 int hk_attach_open(struct hk_attach *attach, const struct hk_options *options)
 {
 	int err, i;
@@ -151,6 +174,7 @@ int hk_attach_open(struct hk_attach *attach, const struct hk_options *options)
 	memset(attach, 0, sizeof(*attach));
 	attach->options = options;
 	attach->sockops_link = -1;
+	attach->shared = options->paper || !can_wake_writers();
 	err = load_sockops(attach);
 	if (!err && options->datapath == HK_DATAPATH_RELAY)
 		err = load_relay(attach);
@@ -227,7 +251,8 @@ int hk_attach_configure(struct hk_attach *attach, enum hk_datapath datapath,
 			    transport == HK_TRANSPORT_UDPLITE ? HK_KERNEL_COVERAGE :
 								0,
 		.flags = (attach->udplite ? HK_CONFIG_RELAY_LITE : 0) |
-			 (attach->options->damage ? HK_CONFIG_DAMAGE : 0),
+			 (attach->options->damage ? HK_CONFIG_DAMAGE : 0) |
+			 (attach->shared ? HK_CONFIG_SHARED : 0),
 		.path_ttl_s = attach->options->path_ttl_s,
 	};
 	__u32 zero = 0;

@@ -28,6 +28,9 @@ struct hk_options {
 	bool damage_rules;	 /* kernel: some rule may */
 	char *rules_text;	 /* NULL = none; hooker/rules/rules.h says how they are written */
 	const char *rules_name;	 /* where they came from, for messages */
+	bool paper; /* the relay as published: shared redirection socket, no recovery */
+	uint32_t connection_memory; /* relay: bound in bytes of one connection, 0 = default */
+	uint64_t memory;	    /* relay: of all connections, 0 = default */
 };
 
 struct hk_attach {
@@ -39,6 +42,7 @@ struct hk_attach {
 	struct hk_rescue *rescue;		     /* NULL unless datapath is kernel */
 	struct hk_kernel *kernel[HK_INTERFACES_MAX]; /* NULL unless datapath is kernel */
 	int ifindex[HK_INTERFACES_MAX];
+	bool shared;	  /* relay: one redirection socket for all, instead of a pair each */
 	int sockops_link; /* file descriptor of the cgroup's bpf_link, -1 = none */
 };
 

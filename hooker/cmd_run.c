@@ -10,9 +10,19 @@
 #include "hooker/daemon.h"
 #include "hooker/kernel/segmenter.h"
 #include "hooker/log.h"
+#include "hooker/relay/relay.h"
 #include "hooker/rules/rules.h"
 
-enum { OPT_XDP = 256, OPT_RULES, OPT_REMEMBER, OPT_DAMAGE, OPT_COVERAGE };
+enum {
+	OPT_XDP = 256,
+	OPT_RULES,
+	OPT_REMEMBER,
+	OPT_DAMAGE,
+	OPT_COVERAGE,
+	OPT_PAPER,
+	OPT_CONNECTION_MEMORY,
+	OPT_MEMORY
+};
 
 struct run_arguments {
 	struct hk_options options;
@@ -31,7 +41,8 @@ static const struct argp_option run_options[] = {
 	{ "coverage", OPT_COVERAGE, "BYTES", 0,
 	  "UDP-Lite checksum coverage, 0 or 8-65535 (default: 0, the whole datagram)", 0 },
 	{ "rules", OPT_RULES, "FILE", 0,
-	  "Which transport for which connection; `hooker rules --help` says how they are written", 0 },
+	  "Which transport for which connection; `hooker rules --help` says how they are written",
+	  0 },
 	{ "remember", OPT_REMEMBER, "SECONDS", 0,
 	  "kernel: leave a path alone that refused the transport (default: 60; 0: always try)", 0 },
 	{ "accept-damage", OPT_DAMAGE, NULL, 0,
@@ -39,6 +50,17 @@ static const struct argp_option run_options[] = {
 	{ "cgroup", 'c', "PATH", 0,
 	  "cgroup v2 whose processes are redirected (default: the root, every process)", 0 },
 	{ "xdp-mode", OPT_XDP, "auto|native|generic", 0, "How to attach XDP (default: auto)", 0 },
+	{ "connection-memory", OPT_CONNECTION_MEMORY, "BYTES", 0,
+	  "Relay: what one connection may hold, at least 4M; K, M and G are understood (default: 10M)",
+	  0 },
+	{ "memory", OPT_MEMORY, "BYTES", 0,
+	  "Relay: what all connections may hold; beyond it new ones stay plain TCP (default: a "
+	  "quarter of the RAM)",
+	  0 },
+	{ "paper", OPT_PAPER, NULL, 0,
+	  "The relay as published: one redirection socket for all, no recovery, no bound. Only to "
+	  "show what that does",
+	  0 },
 	{ "verbose", 'v', NULL, 0, "Say more", 0 },
 	{ "quiet", 'q', NULL, 0, "Only errors", 0 },
 	{ 0 },
@@ -97,10 +119,23 @@ static int parse_seconds(const char *arg)
 	return !*arg || *end || value < 0 || value > 86400 ? -1 : value;
 }
 
+/* "64M" and the like; 0 if it is none. */
+static uint64_t parse_size(const char *arg)
+{
+	char *end;
+	double value = strtod(arg, &end);
+	int shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
+
+	if (end == arg || (*end && (!shift || end[1])) || !(value >= 1) || value > 1e12)
+		return 0;
+	return value * (1ull << shift);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct run_arguments *args = state->input;
 	struct hk_options *options = &args->options;
+	uint64_t size;
 	int value = 0;
 
 	switch (key) {
@@ -117,6 +152,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_REMEMBER: options->path_ttl_s = value = parse_seconds(arg); break;
 	case OPT_DAMAGE: options->damage = true; break;
 	case 'c': options->cgroup = arg; break;
+	case OPT_PAPER: options->paper = true; break;
+	case OPT_CONNECTION_MEMORY:
+		size = parse_size(arg);
+		value = size < HK_CONNECTION_MEMORY_MIN || size > UINT32_MAX ? -1 : 0;
+		options->connection_memory = size;
+		break;
+	case OPT_MEMORY:
+		options->memory = parse_size(arg);
+		value = options->memory < HK_CONNECTION_MEMORY_MIN ? -1 : 0;
+		break;
 	case 'v': args->log_level = HK_LOG_DEBUG; break;
 	case 'q': args->log_level = HK_LOG_ERROR; break;
 	default: return ARGP_ERR_UNKNOWN;

@@ -6,15 +6,8 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include "bpf/abi.h"
+#include "bpf/lib/apps.bpf.h"
 #include "bpf/lib/count.bpf.h"
-
-/* sock_key -> application socket of a redirected connection. Written by sock_ops on ESTABLISHED. */
-struct {
-	__uint(type, BPF_MAP_TYPE_SOCKHASH);
-	__uint(max_entries, 65536);
-	__type(key, struct sock_key);
-	__type(value, __u64);
-} hk_apps SEC(".maps");
 
 /* struct hk_event, BPF -> Hooker userspace. */
 struct {
@@ -30,6 +23,22 @@ struct {
 	__type(key, struct sock_key);
 	__type(value, struct hk_order);
 } hk_orders SEC(".maps");
+
+/* Indices into hk_pairs that wait for a connection. Pushed by userspace, popped by sock_ops. */
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, HK_PAIRS_MAX);
+	__type(value, __u32);
+} hk_slots SEC(".maps");
+
+/* struct hk_room. Both sides write, with atomic operations. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct hk_room);
+} hk_room SEC(".maps");
 
 static __always_inline __u32 hk_order_flags(const struct sock_key *key, __u32 local_isn)
 {

@@ -6,12 +6,69 @@
 #include "bpf/lib/flow.bpf.h"
 #include "bpf/lib/relay_maps.bpf.h"
 
+#define HK_RELAY_CALLBACKS (BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_PARSE_ALL_HDR_OPT_CB_FLAG)
+
 static __always_inline void hk_sock_key(struct sock_key *sk, const struct hk_flow_key *key)
 {
 	sk->src_ip4 = key->local_ip[3];
 	sk->dst_ip4 = key->remote_ip[3];
 	sk->src_port = key->local_port;
 	sk->dst_port = key->remote_port;
+}
+
+static __always_inline struct hk_room *hk_room_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&hk_room, &zero);
+}
+
+static __always_inline int hk_relay_shared(void)
+{
+	struct hk_config *config = hk_config_get();
+
+	return config && config->flags & HK_CONFIG_SHARED;
+}
+
+/*
+ * Asked before a connection is offered or agreed to: afterwards it is too late to stay on TCP. What
+ * SYN-ACKs in flight promise counts as taken.
+ */
+static __always_inline int hk_relay_has_room(void)
+{
+	struct hk_room *room = hk_room_get();
+
+	return room && !room->full && (hk_relay_shared() || room->free > room->pending);
+}
+
+static __always_inline void hk_relay_promise(int count)
+{
+	struct hk_room *room = hk_room_get();
+
+	if (room)
+		__sync_fetch_and_add(&room->pending, count);
+}
+
+/* The pair for a new connection. Returns 0, or -1 if there is none. */
+static __always_inline int hk_relay_slot(__u32 *slot)
+{
+	struct hk_room *room = hk_room_get();
+
+	*slot = HK_SLOT_NONE;
+	if (hk_relay_shared())
+		return 0;
+	if (!room || bpf_map_pop_elem(&hk_slots, slot))
+		return -1;
+	__sync_fetch_and_add(&room->free, -1);
+	return 0;
+}
+
+static __always_inline void hk_relay_slot_back(__u32 slot)
+{
+	struct hk_room *room = hk_room_get();
+
+	if (slot != HK_SLOT_NONE && room && !bpf_map_push_elem(&hk_slots, &slot, 0))
+		__sync_fetch_and_add(&room->free, 1);
 }
 
 /*
@@ -39,6 +96,7 @@ static __always_inline int hk_relay_established(struct bpf_sock_ops *ctx,
 	event->transport = flow->transport;
 	event->coverage = flow->coverage;
 	event->is_client = !!(flow->flags & HK_FLOW_CLIENT);
+	event->slot = flow->slot;
 	event->rtt_us = ctx->srtt_us >> 3; /* the kernel keeps eighths */
 	bpf_ringbuf_submit(event, 0);
 	return 0;
@@ -63,6 +121,25 @@ static __always_inline void hk_fin_patience(struct bpf_sock_ops *ctx)
 	int day_ms = 24 * 3600 * 1000;
 
 	bpf_setsockopt(ctx, IPPROTO_TCP, TCP_USER_TIMEOUT, &day_ms, sizeof(day_ms));
+}
+
+/*
+ * A writer without room got EAGAIN from its pair, whereas its own socket has always been writable: poll
+ * with edges would never report it. Setting this option, even to what it is, wakes pollers.
+ */
+static __always_inline void hk_relay_kick(struct bpf_sock_ops *ctx)
+{
+	void *data = ctx->skb_data, *end = ctx->skb_data_end;
+	struct tcphdr *tcp = data;
+	int unlimited = -1;
+
+	if (data + sizeof(*tcp) > end || tcp->urg || tcp->urg_ptr != bpf_htons(HK_KICK_URGENT) ||
+	    tcp->window != bpf_htons(HK_KICK_WINDOW))
+		return;
+	if (bpf_setsockopt(ctx, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unlimited, sizeof(unlimited)))
+		hk_counter_inc(HK_COUNT_KICK_FAILED);
+	else
+		hk_counter_inc(HK_COUNT_KICKED);
 }
 
 static __always_inline void hk_relay_state(struct bpf_sock_ops *ctx, const struct hk_flow_key *key,

@@ -172,8 +172,10 @@ static void pending_flush(struct carrier *carrier, struct pending *pending, uint
 	done = redirect_deliver(carrier->relay->redirect, pending->conn, pending->iov,
 				pending->count);
 	rdt_direct_done(pending->conn->rdt, now, pending->iov, pending->count, done > 0 ? done : 0);
-	if (done > 0)
+	if (done > 0) {
 		pending->conn->to_app += done;
+		pending->conn->since_look += done;
+	}
 	if (done < 0)
 		conn_fail(pending->conn, HK_CODE_RST, HK_REASON_NONE);
 	pending->conn->blocked = done == 0;

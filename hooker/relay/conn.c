@@ -79,21 +79,26 @@ int conn_open(struct hk_relay *relay, const struct hk_event *event)
 	conn->is_client = event->is_client;
 	conn->carrier = event->transport == HK_TRANSPORT_UDPLITE ? relay->udplite : relay->udp;
 	conn->armed = conn->deadline = RDT_NEVER;
+	conn->slot = HK_SLOT_NONE;
 	conn->opened = relay_now();
 	rdt_config_default(&config);
 	config.max_datagram = relay->options.max_datagram;
+	config.send_buffer = memory_send_buffer(&relay->options);
+	config.recv_buffer = memory_window(&relay->options);
 	config.initial_rtt = event->rtt_us * 1000ull;
 	conn->rdt =
 		rdt_conn_create(&config, &id, path_get(relay, event->key.dst_ip4), conn->opened);
 	conn->backlog = evbuffer_new();
 	conn->timer = evtimer_new(relay->base, on_timer, conn);
 	HASH_ADD(hh, relay->conns, id, sizeof(conn->id), conn);
-	if (!conn->carrier || !conn->rdt || !conn->backlog || !conn->timer) {
+	if (!conn->carrier || !conn->rdt || !conn->backlog || !conn->timer ||
+	    (event->slot != HK_SLOT_NONE && pair_take(conn, event->slot))) {
 		relay->stats.refused++;
 		conn_destroy(conn);
 		return -ENOMEM;
 	}
 	relay->stats.connections++;
+	memory_update(conn);
 	return 0;
 }
 
@@ -122,6 +127,8 @@ static void forget_in_kernel(struct conn *conn)
 void conn_destroy(struct conn *conn)
 {
 	forget_in_kernel(conn);
+	memory_forget(conn);
+	pair_release(conn);
 	HASH_DEL(conn->relay->conns, conn);
 	if (conn->timer)
 		event_free(conn->timer);
@@ -172,6 +179,7 @@ void conn_fail(struct conn *conn, uint8_t code, enum hk_reason reason)
 	conn->deadline = relay_now() + FAIL_LINGER_NS;
 	rdt_abort(conn->rdt, code);
 	reset_local(conn);
+	pair_release(conn); /* after the order: now no send() is redirected to it */
 	evbuffer_drain(conn->backlog, evbuffer_get_length(conn->backlog));
 	conn_touch(conn);
 }
@@ -207,6 +215,12 @@ int conn_take(struct conn *conn, const void *bytes, size_t len)
 	return 0;
 }
 
+/* The shared socket says how much is to come; a pair has an end of its own. */
+static bool is_missing(const struct conn *conn)
+{
+	return conn->slot == HK_SLOT_NONE && !conn->drained && conn->from_app < conn->app_total;
+}
+
 void conn_state_changed(struct conn *conn, const struct hk_event *event)
 {
 	bool ends = event->new_state == TCP_FIN_WAIT1 || event->new_state == TCP_LAST_ACK ||
@@ -219,7 +233,7 @@ void conn_state_changed(struct conn *conn, const struct hk_event *event)
 		conn->app_total = event->tx_bytes;
 		/* Straight from ESTABLISHED or CLOSE_WAIT to CLOSE: a RST was sent or received. */
 		conn->end_code = event->new_state == TCP_CLOSE ? HK_CODE_RST : HK_CODE_OK;
-		if (conn->from_app < conn->app_total)
+		if (is_missing(conn))
 			conn->deadline = conn->ended + MISSING_NS;
 	}
 	conn_touch(conn);
@@ -250,17 +264,24 @@ void conn_hold(struct conn *conn, const struct hk_event *event)
 
 int conn_input(struct conn *conn, uint64_t now, const struct rdt_frame *frame, struct iovec *direct)
 {
-	int events = rdt_input(conn->rdt, now, frame, direct);
+	int events;
 
+	if (!memory_may_buffer(conn, frame)) {
+		conn->relay->stats.dropped_for_memory++;
+		return 0;
+	}
+	events = rdt_input(conn->rdt, now, frame, direct);
 	if (events < 0)
 		return 0;
 	conn_touch(conn);
+	conn->want_read |= events & RDT_EV_WRITABLE && !conn->reading;
 	if (conn->is_client && !(conn->order & HK_ORDER_CONFIRMED))
 		give_order(conn, HK_ORDER_CONFIRMED);
 	if (events & RDT_EV_RESET && !conn->failed) {
 		conn->failed = true;
 		conn->deadline = now + FAIL_LINGER_NS;
 		reset_local(conn);
+		pair_release(conn);
 	}
 	return events;
 }
@@ -287,9 +308,27 @@ static void push_backlog(struct conn *conn)
 	}
 }
 
+static void read_pair(struct conn *conn)
+{
+	int err;
+
+	if (conn->ended && !conn->shut) {
+		pair_shut(conn);
+		conn->shut = conn->want_read = true;
+	}
+	if (!conn->want_read || conn->drained)
+		return;
+	conn->want_read = false;
+	err = pair_read(conn);
+	if (err)
+		conn_fail(conn, HK_CODE_RST, HK_REASON_ABORTED);
+	else if (conn->drained)
+		pair_release(conn);
+}
+
 static void finish_when_drained(struct conn *conn)
 {
-	if (!conn->ended || conn->finished || conn->from_app < conn->app_total ||
+	if (!conn->ended || conn->finished || is_missing(conn) || conn->slot != HK_SLOT_NONE ||
 	    evbuffer_get_length(conn->backlog))
 		return;
 	rdt_finish(conn->rdt, conn->end_code);
@@ -316,6 +355,7 @@ static void deliver_buffered(struct conn *conn, uint64_t now)
 			return;
 		}
 		conn->to_app += done;
+		conn->since_look += done;
 		rdt_consume(conn->rdt, now, done);
 	}
 }
@@ -355,11 +395,11 @@ static void check_deadline(struct conn *conn, uint64_t now)
 	conn->deadline = RDT_NEVER;
 	if (conn->failed || rdt_state(conn->rdt, now) == RDT_CLOSED) {
 		conn->socket_closed = true; /* its CLOSE event was lost, or is of no interest */
-	} else if (conn->ended && conn->from_app < conn->app_total) {
+	} else if (conn->ended && is_missing(conn)) {
 		/* Nothing was left to read, and still bytes are missing: a send() failed half way,
 		 * and what its header promised will never come. */
 		redirect_drain(conn->relay->redirect);
-		if (conn->from_app < conn->app_total &&
+		if (is_missing(conn) &&
 		    redirect_empty_at(conn->relay->redirect) > conn->ended + MISSING_NS / 2)
 			conn_fail(conn, HK_CODE_PROTO, HK_REASON_ABORTED);
 		else
@@ -381,6 +421,8 @@ static void arm_timer(struct conn *conn, uint64_t now)
 		due = conn->deadline;
 	if (conn->blocked && now + RETRY_NS < due)
 		due = now + RETRY_NS;
+	if (memory_poll_due(conn, now) < due)
+		due = memory_poll_due(conn, now);
 	/* An alarm that rings early does no harm and is cheaper than moving it for every packet. */
 	if (due == RDT_NEVER || (conn->armed <= due && conn->armed > now))
 		return;
@@ -406,17 +448,22 @@ void conn_settle(struct conn *conn, uint64_t now)
 {
 	if (!conn->failed) {
 		push_backlog(conn);
+		if (conn->slot != HK_SLOT_NONE)
+			read_pair(conn);
 		finish_when_drained(conn);
 		deliver_buffered(conn, now);
+		memory_credit(conn, now);
 	}
 	carrier_send(conn, now);
 	/* What was sent may have made room. */
 	if (!conn->failed)
 		release_when_delivered(conn);
-	if (is_over(conn, now))
+	if (is_over(conn, now)) {
 		conn_destroy(conn);
-	else
-		arm_timer(conn, now);
+		return;
+	}
+	memory_update(conn);
+	arm_timer(conn, now);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)

@@ -117,41 +117,69 @@ static uint32_t flow_ifindex(struct conn *conn)
 	return attach->ifindex[0];
 }
 
-int inject_reset(struct conn *conn)
+/* A segment from the peer, to be completed, run and checksummed. */
+static int fill_segment(struct conn *conn, struct segment *segment, uint32_t ifindex)
 {
-	uint32_t ifindex = conn->held.len ? conn->held.ifindex : flow_ifindex(conn);
-	struct segment segment = {
+	*segment = (struct segment){
 		.eth.ether_type = htons(ETHERTYPE_IP),
 		.ip =
 			{
 				.version = 4,
 				.ihl = 5,
-				.tot_len = htons(sizeof(segment.ip) + sizeof(segment.tcp)),
+				.tot_len = htons(sizeof(segment->ip) + sizeof(segment->tcp)),
 				.ttl = 64,
 				.protocol = IPPROTO_TCP,
 				.saddr = conn->id.key.dst_ip4,
 				.daddr = conn->id.key.src_ip4,
 			},
-		/* Redirected payload never moves TCP's sequence numbers, so the next one expected is
-		 * known: RFC 5961 accepts exactly that. After a FIN it is one more. */
 		.tcp =
 			{
 				.source = htons(conn->id.key.dst_port),
 				.dest = htons(conn->id.key.src_port),
 				.seq = htonl(conn->remote_isn + 1),
 				.doff = 5,
-				.rst = 1,
 			},
 	};
-	int err = interface_address(ifindex, segment.eth.ether_dhost);
+	return interface_address(ifindex, segment->eth.ether_dhost);
+}
+
+/*
+ * Redirected payload never moves TCP's sequence numbers, so the next one expected is known: RFC 5961
+ * accepts exactly that. After a FIN it is one more.
+ */
+int inject_reset(struct conn *conn)
+{
+	uint32_t ifindex = conn->held.len ? conn->held.ifindex : flow_ifindex(conn);
+	struct segment segment;
+	int err = fill_segment(conn, &segment, ifindex);
 
 	if (err)
 		return err;
+	segment.tcp.rst = 1;
 	fill_checksums(&segment);
 	err = run(conn->relay, &segment, sizeof(segment), ifindex);
 	if (err)
 		return err;
 	segment.tcp.seq = htonl(conn->remote_isn + 2);
+	fill_checksums(&segment);
+	return run(conn->relay, &segment, sizeof(segment), ifindex);
+}
+
+/* An ACK without effect on TCP, recognised by sock_ops (hk_relay_kick()). */
+int inject_kick(struct conn *conn)
+{
+	uint32_t ifindex = flow_ifindex(conn);
+	struct segment segment;
+	int err = fill_segment(conn, &segment, ifindex);
+
+	if (err)
+		return err;
+	/* In the window before and after the peer's FIN. */
+	segment.tcp.seq = htonl(conn->remote_isn + 2);
+	segment.tcp.ack = 1;
+	segment.tcp.ack_seq = htonl(conn->id.local_isn + 1);
+	segment.tcp.window = htons(HK_KICK_WINDOW);
+	segment.tcp.urg_ptr = htons(HK_KICK_URGENT);
 	fill_checksums(&segment);
 	return run(conn->relay, &segment, sizeof(segment), ifindex);
 }

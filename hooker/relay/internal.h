@@ -20,6 +20,8 @@
 struct ring_buffer;
 struct carrier;
 struct redirect;
+struct pairs;
+struct look_bpf;
 
 struct conn_id { /* hash key: no padding */
 	struct sock_key key;
@@ -47,21 +49,34 @@ struct conn {
 	struct hk_relay *relay;
 	struct carrier *carrier;
 	struct rdt_conn *rdt;
-	struct evbuffer *backlog; /* taken off the redirection socket, not yet in rdt's buffer */
+	struct evbuffer *backlog; /* taken off the shared socket, not yet in rdt's buffer */
+	uint32_t slot;		  /* its loopback pair, or HK_SLOT_NONE */
+	uint32_t read_size;	  /* of the next read from it */
 	struct held_frame held;
 	struct event *timer;
 	uint64_t armed;		/* when timer fires, RDT_NEVER = not armed */
 	uint64_t deadline;	/* of what we wait for outside rdt, RDT_NEVER = nothing */
 	uint64_t opened, ended; /* when; ended: the application sends no more, 0 = it may */
-	uint64_t from_app;	/* bytes taken off the redirection socket */
+	uint64_t from_app;	/* bytes taken from the application */
 	uint64_t to_app;	/* bytes handed to the application */
-	uint64_t app_total;	/* bytes the application sent in all; known once ended */
+	uint64_t app_total;	/* shared socket: bytes the application sent; known once ended */
+	uint64_t memory;	/* bytes accounted for it */
+	uint64_t looked;	/* when look_at() was last asked */
+	uint32_t unread;	/* bytes in the application's socket at that time */
+	uint32_t since_look;	/* bytes handed over since */
+	uint32_t polls;		/* looks in a row that saw nothing change */
 	uint32_t order;		/* enum hk_order_flags given so far */
 	uint8_t end_code;	/* how the application ended: enum hk_frame_code */
 	bool is_client;
 	bool finished;	    /* rdt_finish() done */
 	bool failed;	    /* reset at both ends */
 	bool socket_closed; /* the kernel's socket is gone */
+	bool reading;	    /* pair: waiting for readable */
+	bool want_read;	    /* pair: there may be something to read */
+	bool paused;	    /* pair: not read for want of memory */
+	bool shut;	    /* pair: side B is shut down, EOF will follow */
+	bool drained;	    /* every byte of the application has been taken */
+	bool behind;	    /* the application has not read what it was given */
 	bool blocked;	    /* delivery refused for now: try again later */
 	bool dirty;	    /* on the relay's list of connections to settle */
 	struct conn *next_dirty;
@@ -70,7 +85,7 @@ struct conn {
 
 struct relay_stats {
 	uint64_t connections, refused, failed, foreign, unknown, injected, delivered_bytes,
-		taken_bytes, bounced, retries;
+		taken_bytes, bounced, retries, kicks, memory_peak, dropped_for_memory;
 };
 
 struct hk_relay {
@@ -79,6 +94,11 @@ struct hk_relay {
 	struct hk_relay_options options;
 	struct carrier *udp, *udplite; /* udplite: NULL where it is not deployed */
 	struct redirect *redirect;
+	struct pairs *pairs;
+	struct look_bpf *look; /* NULL: this kernel can't tell what an application has not read */
+	uint64_t memory;       /* bytes of all connections */
+	bool full;
+	struct event *pressure;
 	struct ring_buffer *events;
 	struct event *events_ready;
 	struct conn *conns;
@@ -115,6 +135,44 @@ void conn_fail(struct conn *conn, uint8_t code, enum hk_reason reason);
 /* The peer's daemon is gone: both applications must hear of it, also behind the peer's plain TCP. */
 void conn_peer_gone(struct conn *conn);
 
+/* ---- pair.c: one loopback connection for what one application sends ---- */
+
+int pairs_open(struct pairs **out, struct hk_relay *relay);
+void pairs_close(struct pairs *pairs);
+void pairs_set_full(struct pairs *pairs, bool full);
+json_t *pairs_stats_json(const struct pairs *pairs);
+/* Gives @conn the pair that sock_ops has chosen. Returns 0 or -errno. */
+int pair_take(struct conn *conn, uint32_t slot);
+/* Reads into rdt what there is and fits; sets conn->drained at EOF. Returns 0 or -errno. */
+int pair_read(struct conn *conn);
+/* The application has ended sending: EOF follows its last byte. */
+void pair_shut(struct conn *conn);
+/* Closes it; a writer that waits gets an error. Fine without a pair. */
+void pair_release(struct conn *conn);
+
+/* ---- look.c ---- */
+
+int look_open(struct look_bpf **out, struct hk_relay *relay);
+void look_close(struct look_bpf *look);
+/* Returns 0 or -errno; the socket may be gone: look->found. */
+int look_at(struct hk_relay *relay, const struct sock_key *key, struct hk_look *look);
+
+/* ---- memory.c: the bounds ---- */
+
+int memory_open(struct hk_relay *relay);
+uint32_t memory_send_buffer(const struct hk_relay_options *options);
+uint32_t memory_window(const struct hk_relay_options *options);
+/* Counts what @conn holds now. */
+void memory_update(struct conn *conn);
+void memory_forget(struct conn *conn);
+/* May more be taken from the application? */
+bool memory_may_take(const struct conn *conn);
+/* May this frame be accepted? */
+bool memory_may_buffer(const struct conn *conn, const struct rdt_frame *frame);
+/* Opens or closes the window by what the application has not read. */
+void memory_credit(struct conn *conn, uint64_t now);
+uint64_t memory_poll_due(const struct conn *conn, uint64_t now);
+
 /* ---- redirect.c: the redirection socket ---- */
 
 int redirect_open(struct redirect **out, struct hk_relay *relay);
@@ -145,5 +203,7 @@ json_t *carrier_stats_json(const struct carrier *carrier);
 int inject_held(struct hk_relay *relay, struct held_frame *held);
 /* A RST from the peer's address, acceptable to the application's socket. Returns 0 or -errno. */
 int inject_reset(struct conn *conn);
+/* Lets an application that was told EAGAIN know that there is room. Returns 0 or -errno. */
+int inject_kick(struct conn *conn);
 
 #endif

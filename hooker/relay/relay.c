@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include <jansson.h>
 #include <bpf/libbpf.h>
 
@@ -24,6 +25,9 @@ void hk_relay_options_default(struct hk_relay_options *options)
 {
 	memset(options, 0, sizeof(*options));
 	options->max_datagram = 1500 - 20 - 8;
+	options->connection_memory = 10u << 20;
+	options->memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * getpagesize() / 4;
+	options->pair_buffer = 256 * 1024;
 }
 
 static int on_event(void *arg, void *data, size_t size)
@@ -105,7 +109,14 @@ int hk_relay_open(struct hk_relay **out, struct hk_attach *attach, struct event_
 	relay->attach = attach;
 	relay->base = base;
 	relay->options = *options;
-	err = redirect_open(&relay->redirect, relay);
+	err = memory_open(relay);
+	if (!err)
+		err = redirect_open(&relay->redirect, relay);
+	if (!err)
+		err = pairs_open(&relay->pairs, relay);
+	if (!err && look_open(&relay->look, relay))
+		hk_warn("this kernel does not tell what applications have not read: slow readers are "
+			"not bounded");
 	if (!err)
 		err = carrier_open(&relay->udp, relay, HK_RELAY_PORT);
 	if (!err && attach->udplite)
@@ -146,28 +157,37 @@ json_t *hk_relay_flow_json(const struct hk_relay *relay, const struct sock_key *
 	if (!conn)
 		return NULL;
 	rdt_stats(conn->rdt, &st);
-	return json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I}", "tx_bytes",
+	return json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:b}", "tx_bytes",
 			 (json_int_t)conn->from_app, "rx_bytes", (json_int_t)conn->to_app,
 			 "backlog_bytes", (json_int_t)evbuffer_get_length(conn->backlog),
 			 "unacked_bytes", (json_int_t)st.in_flight, "rtt_ms", st.srtt / 1e6,
 			 "min_rtt_ms", st.min_rtt / 1e6, "cwnd_bytes", (json_int_t)st.cwnd,
 			 "retransmissions", (json_int_t)st.rtx_packets, "probe_timeouts",
-			 (json_int_t)st.pto_total, "memory_bytes", (json_int_t)st.memory);
+			 (json_int_t)st.pto_total, "memory_bytes", (json_int_t)conn->memory,
+			 "unread_bytes", (json_int_t)conn->unread, "paired",
+			 conn->slot != HK_SLOT_NONE);
 }
 
 json_t *hk_relay_stats_json(const struct hk_relay *relay)
 {
 	const struct relay_stats *st = &relay->stats;
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o*}",
-			 "open", (json_int_t)HASH_COUNT(relay->conns), "connections",
-			 (json_int_t)st->connections, "refused", (json_int_t)st->refused, "failed",
-			 (json_int_t)st->failed, "foreign", (json_int_t)st->foreign, "unknown",
-			 (json_int_t)st->unknown, "injected", (json_int_t)st->injected,
-			 "delivered_bytes", (json_int_t)st->delivered_bytes, "taken_bytes",
-			 (json_int_t)st->taken_bytes, "bounced", (json_int_t)st->bounced, "retries",
-			 (json_int_t)st->retries, "udp", carrier_stats_json(relay->udp), "udplite",
-			 relay->udplite ? carrier_stats_json(relay->udplite) : NULL);
+	return json_pack(
+		"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o*, s:o, s:I,"
+		" s:I, s:I, s:I, s:I, s:I, s:b}",
+		"open", (json_int_t)HASH_COUNT(relay->conns), "connections",
+		(json_int_t)st->connections, "refused", (json_int_t)st->refused, "failed",
+		(json_int_t)st->failed, "foreign", (json_int_t)st->foreign, "unknown",
+		(json_int_t)st->unknown, "injected", (json_int_t)st->injected, "delivered_bytes",
+		(json_int_t)st->delivered_bytes, "taken_bytes", (json_int_t)st->taken_bytes,
+		"bounced", (json_int_t)st->bounced, "retries", (json_int_t)st->retries, "udp",
+		carrier_stats_json(relay->udp), "udplite",
+		relay->udplite ? carrier_stats_json(relay->udplite) : NULL, "pairs",
+		pairs_stats_json(relay->pairs), "kicks", (json_int_t)st->kicks, "memory_bytes",
+		(json_int_t)relay->memory, "memory_peak_bytes", (json_int_t)st->memory_peak,
+		"memory_limit_bytes", (json_int_t)relay->options.memory, "connection_memory_bytes",
+		(json_int_t)relay->options.connection_memory, "dropped_for_memory",
+		(json_int_t)st->dropped_for_memory, "full", relay->full);
 }
 
 void hk_relay_close(struct hk_relay *relay)
@@ -187,6 +207,10 @@ void hk_relay_close(struct hk_relay *relay)
 	if (relay->events_ready)
 		event_free(relay->events_ready);
 	ring_buffer__free(relay->events);
+	if (relay->pressure)
+		event_free(relay->pressure);
+	look_close(relay->look);
+	pairs_close(relay->pairs);
 	carrier_close(relay->udp);
 	carrier_close(relay->udplite);
 	redirect_close(relay->redirect);

@@ -17,8 +17,14 @@ struct hk_attach;
 struct hk_relay;
 
 struct hk_relay_options {
-	uint32_t max_datagram; /* UDP payload that fits the path MTU: 1472 for IPv4 and 1500 */
+	uint32_t max_datagram;	    /* UDP payload that fits the path MTU: 1472 for IPv4 and 1500 */
+	uint32_t connection_memory; /* bytes one connection may hold, >= HK_CONNECTION_MEMORY_MIN */
+	uint64_t memory;	    /* bytes all connections may hold */
+	uint32_t pair_buffer;	    /* SO_SNDBUF and SO_RCVBUF of a loopback pair */
 };
+
+/* Half of it must hold the credit each connection starts with. */
+#define HK_CONNECTION_MEMORY_MIN (4u << 20)
 
 void hk_relay_options_default(struct hk_relay_options *options);
 

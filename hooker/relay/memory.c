@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The bounds. One connection: rdt's send buffer, rdt's receive buffer together with what the application
+ * has not read, and its loopback pair. All connections: a limit at which new ones stay plain TCP,
+ * writers wait, credit is not extended, and what can be had again (data out of order) is dropped.
+ */
+#include "hooker/relay/internal.h"
+
+#include <errno.h>
+
+#include "hooker/log.h"
+
+#define POLL_NS	      1000000ull /* the kernel has no event for "the application has read" */
+#define POLL_SLOW_NS  (20 * POLL_NS)
+#define POLL_FAST_FOR 200	  /* fast polls in a row without any change */
+#define FLOOR	      (64 * 1024) /* what a connection may hold whatever the others do */
+#define PRESSURE_MS   10
+
+uint32_t memory_send_buffer(const struct hk_relay_options *options)
+{
+	/* Each end of the pair is charged with up to twice its buffer: the kernel counts overhead. */
+	return options->connection_memory / 2 - 4 * options->pair_buffer;
+}
+
+/* Looked at each eighth, so that much may come on top. */
+uint32_t memory_window(const struct hk_relay_options *options)
+{
+	return options->connection_memory / 2 / 9 * 8;
+}
+
+static bool under_pressure(const struct hk_relay *relay)
+{
+	return relay->memory >= relay->options.memory / 8 * 7;
+}
+
+static void account(struct conn *conn)
+{
+	struct hk_relay *relay = conn->relay;
+	struct rdt_stats stats;
+	uint64_t now_held;
+
+	rdt_stats(conn->rdt, &stats);
+	now_held = stats.memory + conn->unread + conn->since_look +
+		   evbuffer_get_length(conn->backlog) + sizeof(*conn) +
+		   (conn->slot == HK_SLOT_NONE ? 0 : 2 * relay->options.pair_buffer);
+	relay->memory += now_held - conn->memory;
+	conn->memory = now_held;
+	if (relay->memory > relay->stats.memory_peak)
+		relay->stats.memory_peak = relay->memory;
+}
+
+static void on_pressure(evutil_socket_t fd, short what, void *arg)
+{
+	struct hk_relay *relay = arg;
+	struct conn *conn, *next;
+
+	(void)fd, (void)what;
+	HASH_ITER(hh, relay->conns, conn, next) {
+		conn->want_read |= conn->paused;
+		conn_touch(conn);
+	}
+	relay_settle(relay);
+}
+
+/* Tells the BPF programs whether there is room, and looks after those that wait for it. */
+static void publish(struct hk_relay *relay)
+{
+	static const struct timeval soon = { .tv_usec = PRESSURE_MS * 1000 }, at_once = { 0 };
+	bool pressure = under_pressure(relay);
+
+	if (pressure && !evtimer_pending(relay->pressure, NULL))
+		evtimer_add(relay->pressure, &soon);
+	if (relay->full == pressure)
+		return;
+	relay->full = pressure;
+	pairs_set_full(relay->pairs, pressure);
+	hk_debug("memory: %s", pressure ? "no room for new connections" : "room again");
+	/* Not from here: connections may be about to be destroyed. */
+	if (!pressure)
+		evtimer_add(relay->pressure, &at_once);
+}
+
+void memory_update(struct conn *conn)
+{
+	account(conn);
+	publish(conn->relay);
+}
+
+void memory_forget(struct conn *conn)
+{
+	conn->relay->memory -= conn->memory;
+	conn->memory = 0;
+	publish(conn->relay);
+}
+
+int memory_open(struct hk_relay *relay)
+{
+	relay->pressure = evtimer_new(relay->base, on_pressure, relay);
+	return relay->pressure ? 0 : -ENOMEM;
+}
+
+bool memory_may_take(const struct conn *conn)
+{
+	struct rdt_stats stats;
+
+	if (!under_pressure(conn->relay))
+		return true;
+	rdt_stats(conn->rdt, &stats);
+	return stats.in_flight + stats.unsent < FLOOR;
+}
+
+bool memory_may_buffer(const struct conn *conn, const struct rdt_frame *frame)
+{
+	if (conn->relay->memory < conn->relay->options.memory)
+		return true;
+	/* The next byte in order is never refused: it is what empties the buffer. */
+	return !frame->len || frame->offset <= rdt_received(conn->rdt);
+}
+
+/* ---- credit ---- */
+
+uint64_t memory_poll_due(const struct conn *conn, uint64_t now)
+{
+	if (!conn->behind)
+		return RDT_NEVER;
+	return now + (conn->polls < POLL_FAST_FOR ? POLL_NS : POLL_SLOW_NS);
+}
+
+void memory_credit(struct conn *conn, uint64_t now)
+{
+	uint32_t window = memory_window(&conn->relay->options), most = window;
+	struct hk_look look;
+
+	if (conn->unread + conn->since_look < window / 8 ||
+	    (conn->since_look < window / 8 && now < conn->looked + POLL_NS))
+		return;
+	conn->looked = now;
+	if (look_at(conn->relay, &conn->id.key, &look) || !look.found)
+		return;
+	conn->polls = look.unread == conn->unread && !conn->since_look ? conn->polls + 1 : 0;
+	conn->unread = look.unread;
+	conn->since_look = 0;
+	conn->behind = look.unread >= window / 8;
+	if (under_pressure(conn->relay))
+		most = FLOOR;
+	rdt_set_window(conn->rdt, now, look.unread < most ? most - look.unread : 0);
+}
