@@ -8,7 +8,7 @@ config_defaults() {
 	CONFIG=(
 		[TITLE]='' [FILES]='' [MODES]='tcp' [REPS]=20 [WARMUP]=1 [SEED]=1 [BACKEND]=vm
 		[KERNEL]='' [RTT]=0 [LOSS]='' [RATE]='' [MTU]='' [LIMIT]='' [SEND]=send [TIMEOUT]=120
-		[MEM]=2048 [VM_TIMEOUT]=3600
+		[MEM]=2048 [VM_TIMEOUT]=3600 [BUDGET]=0
 	)
 }
 
@@ -42,7 +42,7 @@ config_keys() { printf '%s\n' "${!CONFIG[@]}" | sort | tr '\n' ' '; }
 # Every value that would fail half an hour into a run fails here instead.
 config_check() {
 	local key mode file
-	for key in REPS WARMUP SEED TIMEOUT MEM VM_TIMEOUT; do
+	for key in REPS WARMUP SEED TIMEOUT MEM VM_TIMEOUT BUDGET; do
 		[[ ${CONFIG[$key]} =~ ^[0-9]+$ ]] ||
 			config_die "$key must be a whole number, not '${CONFIG[$key]}'"
 	done
@@ -67,6 +67,6 @@ config_check() {
 config_text() {
 	local key
 	for key in $(config_keys); do
-		[[ $key == @(VM_TIMEOUT|TITLE) ]] || printf '%s=%s\n' "$key" "${CONFIG[$key]}"
+		[[ $key == @(VM_TIMEOUT|TITLE|BUDGET) ]] || printf '%s=%s\n' "$key" "${CONFIG[$key]}"
 	done
 }

@@ -26,4 +26,11 @@ progress_cell() { # STATUS TEXT
 	fi
 }
 
+# progress_spent CELLS BUDGET: would that many more cells end later than BUDGET seconds after the start?
+# The average is only taken for true after three times as many: cells differ in length, repetitions hardly.
+progress_spent() {
+	((progress_new >= 3 * $1)) &&
+		((SECONDS - progress_since + (SECONDS - progress_since) * $1 / progress_new >= $2))
+}
+
 progress_end() { if [[ -t 2 ]]; then printf '\n' >&2; fi; }
