@@ -58,8 +58,8 @@ static const struct argp_option run_options[] = {
 	  "quarter of the RAM)",
 	  0 },
 	{ "paper", OPT_PAPER, NULL, 0,
-	  "The relay as published: one redirection socket for all, no recovery, no bound. Only to "
-	  "show what that does",
+	  "The relay's path inside the host as published: one redirection socket for all and no bound on "
+	  "what applications send ahead. For comparison only",
 	  0 },
 	{ "verbose", 'v', NULL, 0, "Say more", 0 },
 	{ "quiet", 'q', NULL, 0, "Only errors", 0 },

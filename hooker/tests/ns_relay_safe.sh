@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# The relay's bounds: writers that wait, a reader that stops, limits, and nothing left behind.
+# OFFER=bytes (2 GB: OFFER=2000000000), REPEATS=connections in sequence.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. testbed/lib/tap.sh
+. hooker/tests/lib.sh
+
+PRESSURE=$ROOT/build/hooker/tests/prog_pressure
+offer=${OFFER:-200000000}
+repeats=${REPEATS:-200}
+limit=$((10 << 20)) # --connection-memory's default
+port=9100
+
+memory_peak() { stat "$1" relay.memory_peak_bytes; }
+userspace() { pgrep -P "${DAEMON[$1]}"; }
+resident() { awk '/VmRSS/ { print $2 * 1024 }' "/proc/$(userspace "$1")/status"; }
+descriptors() { find "/proc/$(userspace "$1")/fd" -mindepth 1 | wc -l; }
+closed() { [[ $(stat client relay.open) == 0 && $(stat server relay.open) == 0 ]]; }
+
+# stopped_reader HOW BYTES: every byte arrives, though the reader sleeps 3 s first.
+stopped_reader()
+{
+	local how=$1 bytes=$2 reader started
+	port=$((port + 1))
+	background "read-$port" server "$PRESSURE" read $port 3000
+	reader=$PID
+	wait_until 5 grep -q listening "$WORK/read-$port.out"
+	started=$SECONDS
+	on client timeout 300 "$PRESSURE" write "$SERVER" $port "$how" "$bytes" >"$WORK/write.out" 2>&1 ||
+		{ cat "$WORK/write.out"; return 1; }
+	wait "$reader" || { cat "$WORK/read-$port.out"; return 1; }
+	# A writer that was never held up has not been tested.
+	((SECONDS - started >= 2)) || { echo "the writer did not wait"; return 1; }
+	grep -qx "read $bytes" "$WORK/read-$port.out"
+}
+
+in_sequence()
+{
+	local i
+	for ((i = 0; i < repeats; i++)); do
+		fetch text || { echo "connection $i"; return 1; }
+	done
+}
+
+refused_for_memory()
+{
+	local many=$WORK/refused.out
+	hooker_stop server
+	hooker_start server --memory 4M
+	background refused server "$PRESSURE" read 9090 4000
+	wait_until 5 grep -q listening "$many"
+	background fill client "$PRESSURE" write "$SERVER" 9090 blocking 30000000
+	wait_until 5 flag_full || { echo "never full"; return 1; }
+	fetch text || return 1 # in plain TCP
+	on server "$HOOKER" stats --json | jq -e '.counters.no_room > 0'
+}
+flag_full() { [[ $(on server "$HOOKER" stats --json | jq .relay.full) == true ]]; }
+
+plan 14
+hosts_up
+hooker_start client
+hooker_start server
+for how in blocking poll level edge; do
+	ok "$how writer, stopped reader: all $((offer / 4)) bytes" stopped_reader $how $((offer / 4))
+done
+ok "$offer bytes offered to a stopped reader" stopped_reader blocking "$offer"
+ok "nothing of it went in plain TCP" test "$(stat client counters.established)" = 5
+for host in client server; do
+	peak=$(memory_peak $host)
+	ok "the $host's connections never held more than the bound: $peak of $limit" test "$peak" -le "$limit"
+done
+ok "edge-triggered writers were woken" test "$(stat client relay.kicks)" -gt 0
+ok "all closed" wait_until 10 closed
+fetch text
+wait_until 10 closed
+before="$(descriptors client) $(resident client)"
+ok "$repeats connections in sequence" in_sequence
+ok "... leave nothing" wait_until 10 closed
+after="$(descriptors client) $(resident client)"
+printf '# descriptors and resident bytes of the client: before %s, after %s\n' "$before" "$after"
+ok "no leak" test $((${after% *} - ${before% *})) -le 300 -a $((${after#* } - ${before#* })) -le 8000000
+ok "beyond --memory new connections are plain TCP" refused_for_memory
