@@ -235,6 +235,10 @@ static int serve(struct hk_attach *attach, int ready_fd)
 	int err, i;
 
 	signal(SIGPIPE, SIG_IGN);
+	/* What libevent restores at the end: Ctrl-C reaches both processes, and the supervisor then
+	 * sends SIGTERM on top, which must not cut the resets short. */
+	for (i = 0; i < 3; i++)
+		signal(stops[i], SIG_IGN);
 	err = daemon_open(&daemon, attach);
 	if (err)
 		goto out;
