@@ -97,8 +97,9 @@ static __always_inline int hk_tx_send(struct __sk_buff *skb, struct hk_flow *flo
 }
 
 /*
- * The peer has not been heard on the transport: stay in TCP. The client's 1st, 2nd, 4th … segment also
- * goes out on the transport, if it is small enough to bear both the option and the header.
+ * The peer has not been heard on the transport: stay in TCP. The client's 1st, 3rd, 9th and 27th
+ * segment also go out on the transport, if small enough to bear both the option and the header: the
+ * handshake's ACK, and should that be lost, what follows the first answer.
  */
 static __always_inline int hk_tx_probe(struct __sk_buff *skb, struct hk_flow *flow,
 				       const struct hk_flow_key *key, const int is_ip6)
@@ -113,7 +114,8 @@ static __always_inline int hk_tx_probe(struct __sk_buff *skb, struct hk_flow *fl
 		return TC_ACT_UNSPEC;
 	}
 	hk_counter_inc(HK_COUNT_KERNEL_TX_TCP);
-	if (!(flow->flags & HK_FLOW_CLIENT) || nth & (nth - 1) || skb->gso_size || skb->len > 600)
+	if (!(flow->flags & HK_FLOW_CLIENT) || (nth != 1 && nth != 3 && nth != 9 && nth != 27) ||
+	    skb->gso_size || skb->len > 600)
 		return TC_ACT_UNSPEC;
 	hk_tx_copy(skb);
 	if (hk_tx_insert(skb, flow->agreed, is_ip6))
