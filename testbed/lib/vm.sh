@@ -170,7 +170,7 @@ vm_qemu()
 	esac
 	VM_QEMU=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -machine q35 "${accel[@]}"
 		-smp "$VM_CPUS" -m "$VM_MEM" -kernel "$KERNEL_DIR/vmlinux" -initrd "$dir/initrd"
-		-append "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on nokaslr tsc=reliable no_timer_check"
+		-append "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on nokaslr norandmaps tsc=reliable no_timer_check"
 		-chardev "file,id=console,path=${dir//,/,,}/console" -serial chardev:console
 		-fsdev "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"
 		-device "virtio-9p-pci,fsdev=root,mount_tag=root"
