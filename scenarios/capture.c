@@ -6,13 +6,16 @@
  *   stdin              stdout
  *                      ready
  *   start FILE         started           what came before is forgotten
- *   stop               stopped FRAMES DROPPED
+ *   start @OFFSET                        the capture goes to the window, at most --slot MB from there
+ *   stop               stopped FRAMES DROPPED BYTES
  *
- * It runs at idle priority over a ring that holds a whole transfer, and writes FILE only at `stop`:
- * while hosts are being timed it takes neither their processor nor a disk. End of input ends it.
+ * It runs at idle priority over a ring that holds a whole transfer, and writes only at `stop`: while
+ * hosts are being timed it takes neither their processor nor a disk. End of input ends it. The window
+ * is memory shared with the machine below (testbed vm run --window).
  */
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pcap/pcap.h>
 #include <poll.h>
 #include <sched.h>
@@ -20,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum {
@@ -31,8 +35,11 @@ enum {
 };
 
 struct capture {
-	const char *interface;
-	int ring_mb;
+	const char *interface, *window_path;
+	int ring_mb, slot_mb;
+	int window_fd;
+	char *slot; /* NULL: the capture goes to a file */
+	size_t slot_used;
 	pcap_t *pcap;
 	char *buffer;
 	pcap_dumper_t *dumper; /* NULL between `stop` and `start` */
@@ -72,13 +79,48 @@ static unsigned int dropped(struct capture *c)
 	return st.ps_drop + st.ps_ifdrop;
 }
 
+/* What stdio calls when its buffer goes to the window. */
+static ssize_t write_slot(void *arg, const char *data, size_t len)
+{
+	struct capture *c = arg;
+
+	if (len > (size_t)c->slot_mb * 1024 * 1024 - c->slot_used) {
+		errno = ENOSPC;
+		return 0;
+	}
+	memcpy(c->slot + c->slot_used, data, len);
+	c->slot_used += len;
+	return len;
+}
+
+static FILE *open_slot(struct capture *c, const char *offset)
+{
+	static const cookie_io_functions_t io = { .write = write_slot };
+
+	c->slot = mmap(NULL, (size_t)c->slot_mb * 1024 * 1024, PROT_READ | PROT_WRITE, MAP_SHARED,
+		       c->window_fd, strtoull(offset, NULL, 10));
+	if (c->slot == MAP_FAILED) {
+		c->slot = NULL;
+		return NULL;
+	}
+	c->slot_used = 0;
+	return fopencookie(c, "wb", io);
+}
+
+static void close_slot(struct capture *c)
+{
+	if (c->slot)
+		munmap(c->slot, (size_t)c->slot_mb * 1024 * 1024);
+	c->slot = NULL;
+}
+
 static int start(struct capture *c, const char *path)
 {
 	FILE *file;
 
 	if (c->dumper || drain(c) < 0)
 		return -1;
-	file = fopen(path, "wb");
+	file = path[0] == '@' ? open_slot(c, path + 1) : fopen(path, "wb");
 	if (!file) {
 		fprintf(stderr, "capture: can't write '%s': %s\n", path, strerror(errno));
 		return -1;
@@ -92,18 +134,23 @@ static int start(struct capture *c, const char *path)
 
 static int stop(struct capture *c)
 {
+	long bytes;
 	bool bad;
 
 	if (!c->dumper || drain(c) < 0)
 		return -1;
+	bytes = pcap_dump_ftell(c->dumper);
 	bad = pcap_dump_flush(c->dumper) || ferror(pcap_dump_file(c->dumper));
 	if (bad)
 		fprintf(stderr, "capture: can't write: %s\n", strerror(errno));
 	pcap_dump_close(c->dumper);
 	c->dumper = NULL;
+	if (c->slot)
+		bytes = c->slot_used;
+	close_slot(c);
 	if (bad)
 		return -1;
-	printf("stopped %lu %u\n", c->frames, dropped(c) - c->dropped_before);
+	printf("stopped %lu %u %ld\n", c->frames, dropped(c) - c->dropped_before, bytes);
 	return 0;
 }
 
@@ -180,6 +227,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		if (c->ring_mb < 1 || c->ring_mb > 1024)
 			argp_error(state, "--ring takes 1 to 1024 (MB), not '%s'", arg);
 		return 0;
+	case 'w': c->window_path = arg; return 0;
+	case 's':
+		c->slot_mb = atoi(arg);
+		if (c->slot_mb < 1)
+			argp_error(state, "--slot takes a number of MB, not '%s'", arg);
+		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num)
 			argp_error(state, "unexpected argument '%s'", arg);
@@ -197,6 +250,8 @@ int main(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
 		{ "ring", 'm', "MB", 0, "memory for frames not yet taken (64)", 0 },
+		{ "window", 'w', "FILE", 0, "memory for `start @OFFSET`", 0 },
+		{ "slot", 's', "MB", 0, "at most so much of it for a capture (64)", 0 },
 		{ 0 },
 	};
 	static const struct argp argp = {
@@ -205,8 +260,8 @@ int main(int argc, char **argv)
 		.args_doc = "INTERFACE",
 		.doc = "Capture on command: `start FILE`, `stop` on standard input.",
 	};
-	struct capture c = { .ring_mb = 64 };
-	int err;
+	struct capture c = { .ring_mb = 64, .slot_mb = 64, .window_fd = -1 };
+	int err = 0;
 
 	argp_err_exit_status = EXIT_USAGE;
 	argp_parse(&argp, argc, argv, 0, NULL, &c);
@@ -215,7 +270,14 @@ int main(int argc, char **argv)
 		fprintf(stderr, "capture: out of memory\n");
 		return EXIT_FAILED;
 	}
-	err = open_ring(&c);
+	if (c.window_path) {
+		c.window_fd = open(c.window_path, O_RDWR | O_CLOEXEC);
+		err = c.window_fd < 0 ? -errno : 0;
+		if (err)
+			fprintf(stderr, "capture: can't open '%s': %s\n", c.window_path, strerror(-err));
+	}
+	if (!err)
+		err = open_ring(&c);
 	if (!err)
 		err = run(&c);
 	if (c.pcap)

@@ -95,20 +95,37 @@ judge_collect() {
 	done
 }
 
+# judge_fetch SEQ: the capture out of the window, whose slot is free again. False: it must wait, for
+# captures are not to pile up.
+judge_fetch() {
+	local seq=$1 slot size
+	IFS=$'\t' read -r slot size < <(jq -r '[.slot // "", .size // 0] | @tsv' "$work/out/$seq.json" 2>/dev/null)
+	[[ $slot ]] || return 0
+	((${#judging[@]} < 3 * BACKLOG)) || return 1
+	if ((size > 0)); then
+		dd if="$work/window" of="$work/out/$seq.pcap" bs=1M iflag=skip_bytes,count_bytes \
+			skip=$((slot * $(slot_mb) * 1048576)) count="$size" status=none ||
+			die "can't write in $work/out: disk full?"
+	fi
+	rm -f "$work/slots/$slot"
+}
+
 # judge_start: hand finished cells to tshark, in as many batches at once as there are processors
 # beyond the one that the cells need.
 judge_start() {
 	local cell seq
 	local -a batch=()
-	((${#batches[@]} < jobs)) || return 0
 	for cell in "$work"/out/*.json; do
 		[[ -e $cell ]] || continue
 		seq=$(basename "$cell" .json)
 		[[ -v judging[$seq] ]] && continue
-		batch+=("$seq")
+		judge_fetch "$seq" || break
+		waiting+=("$seq")
 		judging["$seq"]=1
 	done
-	((${#batch[@]})) || return 0
+	((${#waiting[@]} && ${#batches[@]} < jobs)) || return 0
+	batch=("${waiting[@]:0:8}")
+	waiting=("${waiting[@]:8}")
 	judge_batch "${batch[0]}" "${batch[@]}" 9>&- &
 	batches["${batch[0]}"]=$!
 }

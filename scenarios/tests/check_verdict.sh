@@ -22,6 +22,7 @@ udp() { dump "$(bytes "$1" | hex)" "$2" -u 1000,2000; }
 tcp() { dump "$(bytes "$1" | hex)" "$2" -T 1000,2000; }
 raw() { dump "$2" "$3" -i "$1"; }
 
+# shellcheck disable=SC2001
 spaced() { sed "s,..,& ,g" <<<"$1"; }
 
 # sum16 HEX…: the Internet checksum (RFC 1071) of all arguments together.
@@ -55,7 +56,7 @@ says() { TAP_OUT=$("$root/scenarios/verdict" "${@:2}") || :; jq -r "$1" <<<"$TAP
 passes() { is "$1" "$(says .reason "${@:2}")" ''; }
 fails() { like "$1" "$(says '"\(.verdict) \(.reason)"' "${@:3}")" "^failed .*$2"; }
 
-plan 37
+plan 40
 udp 1000 udp.pcap
 tcp 1000 tcp.pcap
 tcp 5 handshake.pcap
@@ -89,6 +90,17 @@ poke udp.pcap bad.pcap 1000 y
 fails 'a damaged byte: UDP checksum' '1 wrong checksum' --transport udp --bytes 1000 bad.pcap
 poke tcp.pcap bad.pcap 1000 y
 fails 'a damaged byte: TCP checksum' '1 wrong checksum' --transport tcp --bytes 1000 bad.pcap
+# Added to the payload, the checksum makes the new one 0. It stands 90 bytes into the file, the payload 94.
+word() { printf '%d' "0x$(od -An -tx1 -j "$2" -N2 "$1" | tr -d ' ')"; }
+new=$(($(word tcp.pcap 90) + $(word tcp.pcap 94)))
+new=$(printf '%04x' $(((new & 65535) + (new >> 16))))
+poke tcp.pcap zero.pcap 94 "\\x${new:0:2}\\x${new:2}"
+poke zero.pcap bad.pcap 90 '\0\0'
+passes 'a TCP checksum of 0' --transport tcp --bytes 1000 bad.pcap
+poke zero.pcap bad.pcap 90 '\xff\xff'
+passes 'and the same as 0xffff, as Linux writes it' --transport tcp --bytes 1000 bad.pcap
+poke tcp.pcap bad.pcap 90 '\xff\xff'
+fails 'where 0xffff is wrong it is wrong' '1 wrong checksum' --transport tcp --bytes 1000 bad.pcap
 udplite 1000 0 bad.pcap 79
 fails 'a damaged byte: UDP-Lite checksum' '1 wrong checksum' --transport udplite --bytes 1000 bad.pcap
 udplite 1000 24 bad.pcap 79

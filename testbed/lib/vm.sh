@@ -43,7 +43,7 @@ vm_prepare()
 
 vm_defaults()
 {
-	VM_CPUS='' VM_MEM=2048 VM_CLOCK=auto VM_SHARE='' VM_TIMEOUT=900 VM_INFO='' VM_ENV=()
+	VM_CPUS='' VM_MEM=2048 VM_CLOCK=auto VM_SHARE='' VM_WINDOW='' VM_TIMEOUT=900 VM_INFO='' VM_ENV=()
 	VM_KERNEL=$TB_KERNEL
 }
 
@@ -54,7 +54,7 @@ vm_opt()
 	case ${1-} in
 	--real-time) VM_CLOCK=real TB_SHIFT=1; return ;;
 	--virtual-time) VM_CLOCK=virtual TB_SHIFT=1; return ;;
-	--kernel | --cpus | --mem | --share | --timeout | --env | --info) tb_need_value "$@" ;;
+	--kernel | --cpus | --mem | --share | --window | --timeout | --env | --info) tb_need_value "$@" ;;
 	*) return 0 ;;
 	esac
 	case $1 in
@@ -62,6 +62,7 @@ vm_opt()
 	--cpus) VM_CPUS=$2 ;;
 	--mem) VM_MEM=$2 ;;
 	--share) VM_SHARE=$2 ;;
+	--window) VM_WINDOW=$2 ;;
 	--timeout) VM_TIMEOUT=$2 ;;
 	--info) VM_INFO=$2 ;;
 	--env)
@@ -81,6 +82,13 @@ vm_check_options()
 	kernel_suite "$VM_KERNEL" >/dev/null ||
 		tb_usage "no kernel '$VM_KERNEL'" "one of 5.10 6.1 6.12 7.2, or a suite: bullseye bookworm trixie forky"
 	((VM_MEM >= 256)) || tb_usage "--mem $VM_MEM: a guest needs 256"
+	if [[ $VM_WINDOW ]]; then
+		local size
+		[[ -f $VM_WINDOW && -w $VM_WINDOW ]] || tb_fail "the window '$VM_WINDOW' is no writable file"
+		size=$(stat -Lc %s -- "$VM_WINDOW")
+		((size >= 4096 && (size & (size - 1)) == 0)) || tb_usage "the window '$VM_WINDOW' has $size bytes: a power of two, 4096 or more, is needed"
+		VM_WINDOW=$(realpath -- "$VM_WINDOW")
+	fi
 	if [[ $VM_SHARE ]]; then
 		[[ -d $VM_SHARE && -w $VM_SHARE ]] || tb_fail "the share '$VM_SHARE' is no writable folder"
 		VM_SHARE=$(realpath -- "$VM_SHARE")
@@ -150,6 +158,15 @@ vm_job_env()
 	printf 'export TESTBED_VM_INFO=/run/testbed/vm.json\n'
 	# The repository may belong to another user than the guest's root.
 	printf 'export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0="*"\n'
+	# The memory of ivshmem's second BAR; no driver claims it.
+	[[ -z $VM_WINDOW ]] || cat <<-'EOF'
+		for d in /sys/bus/pci/devices/*; do
+			[[ $(<"$d/vendor") == 0x1af4 && $(<"$d/device") == 0x1110 ]] || continue
+			echo 1 >"$d/enable"
+			export TESTBED_WINDOW=$d/resource2_wc
+			[[ -e $TESTBED_WINDOW ]] || export TESTBED_WINDOW=$d/resource2
+		done
+	EOF
 	for word in "${VM_ENV[@]}"; do
 		printf 'export %s=%q\n' "${word%%=*}" "${word#*=}"
 	done
@@ -181,6 +198,8 @@ vm_qemu()
 		-chardev "file,id=rc,path=${dir//,/,,}/rc" -device "virtserialport,chardev=rc,name=rc")
 	[[ -z $VM_SHARE ]] || VM_QEMU+=(-fsdev "local,id=share,path=${VM_SHARE//,/,,},security_model=none,multidevs=remap"
 		-device "virtio-9p-pci,fsdev=share,mount_tag=share")
+	[[ -z $VM_WINDOW ]] || VM_QEMU+=(-object "memory-backend-file,id=window,share=on,size=$(stat -c %s -- "$VM_WINDOW"),mem-path=${VM_WINDOW//,/,,}"
+		-device "ivshmem-plain,memdev=window")
 	VM_QEMU+=("$@")
 }
 
