@@ -118,5 +118,6 @@ int main(void)
 		cmocka_unit_test(counts_rules),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests_name("rules", tests, NULL, NULL);
 }
