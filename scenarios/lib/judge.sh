@@ -71,25 +71,32 @@ judge_batch() {
 }
 
 # judge_collect: append what is judged to cells.jsonl, in the order it was finished; sets `collected`.
-# The first repetition's captures stay with the results, and those of failed cells.
+# The first repetition's captures stay with the results, and those of failed cells. They go first: a
+# cell that is recorded is complete, whenever the driver may be killed.
 judge_collect() {
-	local judged batch line seq status keep name
+	local judged batch line seq status keep name text
+	local -a lines
 	collected=0
 	for judged in "$work"/judged/*.json; do
 		[[ -e $judged ]] || continue
 		batch=$(basename "$judged" .json)
+		mapfile -t lines < <(jq -r '[("0000\(.seq)" | .[-5:]), .status, (.rep == 1 or .status == "failed"),
+			"\(.mode)-\(.file)-\(.rep)", "\(.mode) \(.file) \(if .warmup then "warm-up" else "#\(.rep)" end)  \(if .eof_ns then
+			"\(.eof_ns / 1e4 | round / 100) ms" else "-" end)  \(.reason)"] | @tsv' "$judged")
+		for line in "${lines[@]}"; do
+			IFS=$'\t' read -r seq status keep name text <<<"$line"
+			[[ $keep == true && -e $work/out/$seq.pcap ]] || continue
+			{ mkdir -p "$result/pcap" && mv "$work/out/$seq.pcap" "$result/pcap/$name.pcap"; } ||
+				die "can't write in $result/pcap: disk full?"
+		done
 		cat "$judged" >>"$result/cells.jsonl" || die "can't write $result/cells.jsonl: disk full?"
-		while IFS=$'\t' read -r seq status keep name line; do
-			if [[ $keep == true && -e $work/out/$seq.pcap ]]; then
-				mkdir -p "$result/pcap"
-				mv "$work/out/$seq.pcap" "$result/pcap/$name.pcap" || die "can't write in $result/pcap: disk full?"
-			fi
+		for line in "${lines[@]}"; do
+			IFS=$'\t' read -r seq status keep name text <<<"$line"
 			rm -f "$work/out/$seq.pcap" "$work/out/$seq.json"
 			unset "judging[$seq]"
 			collected=$((collected + 1))
-			progress_cell "$status" "$line"
-		done < <(jq -r '[("0000\(.seq)" | .[-5:]), .status, (.rep == 1 or .status == "failed"), "\(.mode)-\(.file)-\(.rep)",
-			"\(.mode) \(.file) \(if .warmup then "warm-up" else "#\(.rep)" end)  \(if .eof_ns then "\(.eof_ns / 1e4 | round / 100) ms" else "-" end)  \(.reason)"] | @tsv' "$judged")
+			progress_cell "$status" "$text"
+		done
 		rm -rf "$judged" "$work/judged/$batch.d"
 		unset "batches[$batch]"
 	done

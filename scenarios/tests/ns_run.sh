@@ -12,8 +12,13 @@ defer 'rm -rf "$(dirname "$work")"'
 results=$work/results
 conf=$work/t.conf
 printf '%s\n' 'FILES="text-3KB:text:3072 image-2x:image:522240:2"' 'MODES="tcp tcp+xdp"' REPS=4 RTT=0 BACKEND=netns >"$conf"
-# A shell starts what is in the background with SIGINT ignored; a terminal does not.
-start() { env --default-signal=INT "$root/scenarios/run" "$conf" --results "$results" >"$work/out" 2>"$work/err"; }
+start() { "$root/scenarios/run" "$conf" --results "$results" >"$work/out" 2>"$work/err"; }
+# A process of its own pid, so that signals go to the driver; a shell starts what is in the background
+# with SIGINT ignored, a terminal does not.
+start_behind() {
+	(exec env --default-signal=INT "$root/scenarios/run" "$conf" --results "$results") >"$work/out" 2>"$work/err" &
+	pid=$!
+}
 cells() { cat "$results"/t-*/cells.jsonl 2>/dev/null | wc -l; }
 at_least() { (($(cells) >= $1)); }
 # What `cells` made carries the driver's pid in its name.
@@ -21,8 +26,7 @@ left() { ip netns list | grep -c "^hk-ev$1-" || true; }
 gone() { [[ $(left "$1") == 0 ]]; }
 
 plan 17
-start &
-pid=$!
+start_behind
 ok 'a run gets going' wait_until 120 at_least 4
 kill -KILL $pid
 wait $pid 2>/dev/null || :
@@ -30,8 +34,7 @@ ok 'kill -9 of the driver: its hosts go away' wait_until 60 gone $pid
 done_before=$(cells)
 is 'no run is finished' "$(test -e "$results/latest" && echo finished || echo no)" no
 
-start &
-pid=$!
+start_behind
 ok 'the next run gets further' wait_until 120 at_least $((done_before + 4))
 kill -INT $pid
 rc=0

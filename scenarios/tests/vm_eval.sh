@@ -15,7 +15,7 @@ at_least() { (($(cat "$results"/tiny-*/cells.jsonl 2>/dev/null | wc -l) >= $1));
 guests() { pgrep -fc "qemu-system.*$results" || true; }
 
 plan 13
-start &
+(exec "$root/scenarios/run" "$work/tiny.conf" --results "$results") >"$work/out" 2>"$work/err" &
 pid=$!
 ok 'an evaluation gets going' wait_until 500 at_least 6
 kill -KILL $pid
