@@ -34,16 +34,15 @@ do for [i=1:words(files)] {
 	set yrange [0:top * 1.16]
 	set title system(sprintf("echo '%s' | tr _ ' '", word(labels, i))) offset 0,-0.4 tc rgb ink
 	if (i == 1) { set ylabel 'milliseconds' tc rgb ink offset 1 } else { unset ylabel }
-	unset arrow
 	unset label 3
 	if (have_tcp) {
-		set arrow 1 from 0.4,base + paper_ms to words(modes) + 0.6,base + paper_ms nohead dt (8,5) lw 1.6 lc rgb '#b2182b' front
-		set label 3 'the paper: TCP + 55 ms' at words(modes) + 0.55,base + paper_ms right offset 0,0.55 tc rgb '#b2182b' font ',11' front boxed
+		set label 3 'the paper: TCP + 55 ms' at 0.5,base + paper_ms left offset 0,0.55 tc rgb '#b2182b' font ',11' front boxed
 	}
 	plot csv skip 1 using (here(strcol(6)) ? place(strcol(5)) : NaN):10:(mode_colour(strcol(5))) with boxes lc rgb variable, \
-	     '' skip 1 using (here(strcol(6)) ? place(strcol(5)) : NaN):10:11:12 with yerrorbars pt 0 lw 1.6 lc rgb ink, \
+	     (have_tcp ? base + paper_ms : NaN) with lines dt (8,5) lw 1.6 lc rgb '#b2182b', \
+	     csv skip 1 using (here(strcol(6)) ? place(strcol(5)) : NaN):11:(0):(column(12) - column(11)) with vectors heads size 0.14,90 nofilled lw 1.6 lc rgb ink, \
 	     '' skip 1 using (here(strcol(6)) && strcol(5) ne 'tcp' && strlen(strcol(13)) ? place(strcol(5)) : NaN):12:(signed(column(13))) \
-	     with labels offset 0,0.7 tc rgb ink font ',11'
+	     with labels boxed offset 0,0.7 tc rgb ink font ',11'
 	unset label 1
 	unset label 2
 }
