@@ -30,7 +30,7 @@ enum {
 	EXIT_FAILED = 1,
 	EXIT_USAGE = 2,
 	SNAPLEN = 262144,
-	RETIRE_MS = 20,			/* the kernel hands over a partly filled block after this */
+	RETIRE_MS = 20, /* the kernel hands over a partly filled block after this */
 	FILE_BUFFER = 512 * 1024 * 1024, /* untouched pages cost nothing */
 };
 
@@ -274,7 +274,8 @@ int main(int argc, char **argv)
 		c.window_fd = open(c.window_path, O_RDWR | O_CLOEXEC);
 		err = c.window_fd < 0 ? -errno : 0;
 		if (err)
-			fprintf(stderr, "capture: can't open '%s': %s\n", c.window_path, strerror(-err));
+			fprintf(stderr, "capture: can't open '%s': %s\n", c.window_path,
+				strerror(-err));
 	}
 	if (!err)
 		err = open_ring(&c);

@@ -112,7 +112,8 @@ static void collect(const struct input *in, const char *mode, const char *file, 
 			continue;
 		}
 		if (!row->observed[0])
-			snprintf(row->observed, sizeof(row->observed), "%s", text(cell, "observed"));
+			snprintf(row->observed, sizeof(row->observed), "%s",
+				 text(cell, "observed"));
 		else if (strcmp(row->observed, text(cell, "observed")))
 			snprintf(row->observed, sizeof(row->observed), "mixed");
 		if (!passed_ms(cell, &ms)) {

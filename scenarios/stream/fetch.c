@@ -166,8 +166,7 @@ static int expect_eof(struct fetch *f)
 	if (n < 0)
 		return fail(f, "instead of the end of the stream: %s", strerror(-n));
 	if (n > 0)
-		return fail(f, "bytes beyond the announced %llu",
-			    (unsigned long long)f->body_size);
+		return fail(f, "bytes beyond the announced %llu", (unsigned long long)f->body_size);
 	return 0;
 }
 

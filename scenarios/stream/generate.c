@@ -70,10 +70,10 @@ static void put_random(struct writer *w, size_t len)
 static void generate_text(struct writer *w)
 {
 	static const char *const words[] = {
-		"the",	   "of",      "and",	   "to",	"in",	    "packet", "transport",
-		"kernel",  "a",	      "is",	   "stream",	"socket",   "latency", "protocol",
-		"with",	   "network", "hook",	   "deployment", "program", "layer",  "host",
-		"receiver", "window", "checksum", "application", "user",    "that",   "for",
+		"the",	    "of",      "and",	   "to",	  "in",	     "packet",	"transport",
+		"kernel",   "a",       "is",	   "stream",	  "socket",  "latency", "protocol",
+		"with",	    "network", "hook",	   "deployment",  "program", "layer",	"host",
+		"receiver", "window",  "checksum", "application", "user",    "that",	"for",
 	};
 	const size_t n = sizeof(words) / sizeof(words[0]);
 	size_t column = 0;

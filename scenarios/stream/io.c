@@ -54,8 +54,8 @@ int st_bytes_reserve(struct st_bytes *b, size_t room)
 	if (room <= b->room)
 		return 0;
 	/* Populated now, so that no page fault falls into a timed section. */
-	data = mmap(NULL, room, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	data = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
+		    -1, 0);
 	if (data == MAP_FAILED)
 		return -errno;
 	if (b->len)

@@ -114,7 +114,7 @@ static void test_coverage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_median),	      cmocka_unit_test(test_bootstrap_published),
+		cmocka_unit_test(test_median),		cmocka_unit_test(test_bootstrap_published),
 		cmocka_unit_test(test_bootstrap_exact), cmocka_unit_test(test_interval),
 		cmocka_unit_test(test_coverage),
 	};

@@ -182,8 +182,8 @@ vm_qemu()
 	# byte an instruction: copies would dwarf everything else, which they do on no processor.
 	case $VM_ACCEL-$VM_CLOCK in
 	kvm-*) accel=(-accel kvm -cpu host) ;;
-	tcg-virtual) accel=(-accel "tcg,thread=single" -cpu max,-erms,-fsrm -icount "shift=1,sleep=off") ;;
-	tcg-real) accel=(-accel "tcg,thread=multi,tb-size=512" -cpu max,-erms,-fsrm) ;;
+	tcg-virtual) accel=(-accel "tcg,thread=single" -cpu "max,-erms,-fsrm" -icount "shift=1,sleep=off") ;;
+	tcg-real) accel=(-accel "tcg,thread=multi,tb-size=512" -cpu "max,-erms,-fsrm") ;;
 	esac
 	VM_QEMU=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -machine q35 "${accel[@]}"
 		-smp "$VM_CPUS" -m "$VM_MEM" -kernel "$KERNEL_DIR/vmlinux" -initrd "$dir/initrd"
