@@ -60,6 +60,14 @@ record_environment() {
 	mv "$result/run.json.tmp" "$result/run.json"
 }
 
+# The budget ended the run after a whole repetition: that many were asked for, in the end.
+record_shortened() {
+	jq --argjson done "$(jq -s 'map(.rep) | max' "$result/cells.jsonl")" --argjson budget "${CONFIG[BUDGET]}" \
+		'if $done < .reps then .reps_asked = .reps | .reps = $done | .budget_s = $budget else . end' \
+		"$result/run.json" >"$result/run.json.tmp" || die "can't write $result/run.json: disk full?"
+	mv "$result/run.json.tmp" "$result/run.json"
+}
+
 record_state() { # STATE
 	jq --arg state "$1" --arg now "$(date -u +%FT%TZ)" --argjson wall "$SECONDS" \
 		'.state = $state | .finished = $now | .wall_s = ((.wall_s // 0) + $wall)' \

@@ -69,7 +69,7 @@ def testbed: [
 	["Offloads of the hosts", offload_text],
 	["Congestion control", ([.links[]?] | first | .sysctls["net.ipv4.tcp_congestion_control"] | orelse("unknown"))],
 	["Application", "stream serve (\(.send)) and stream fetch"],
-	["Repetitions", "\(.reps) of each cell, \(.warmup) warm-up, interleaved, seed \(.seed)"],
+	["Repetitions", "\(.reps) of each cell\(if .reps_asked then " (of \(.reps_asked): no more fitted into \(.budget_s) s)" else "" end), \(.warmup) warm-up, interleaved, seed \(.seed)"],
 	["Hooker", "\(.tools.hooker | orelse("not built")); commit \(.commit[0:12])\(if .dirty then ", with local changes" else "" end)"],
 	["Tools", "\(.tools.clang | orelse("no clang")); libbpf \(.tools.libbpf); \(.tools.tshark)"]];
 
