@@ -43,6 +43,16 @@ ip -n "$c" -6 route add default via fd78::fe
 ip -n "$s" -6 route add default via fd78:1::fe
 in_ns "$r" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 
+# A router asks for neighbours from its link-local address, which is tentative for a second or two.
+no_tentative()
+{
+	local ns
+	for ns in "$c" "$r" "$s"; do
+		[[ -z $(ip -n "$ns" -6 addr show tentative) ]] || return 1
+	done
+}
+wait_until 10 no_tentative || bail "an IPv6 address stays tentative"
+
 deploy()
 {
 	local ns=$1

@@ -62,8 +62,8 @@ record_environment() {
 
 # The budget ended the run after a whole repetition: that many were asked for, in the end.
 record_shortened() {
-	jq --argjson done "$(jq -s 'map(.rep) | max' "$result/cells.jsonl")" --argjson budget "${CONFIG[BUDGET]}" \
-		'if $done < .reps then .reps_asked = .reps | .reps = $done | .budget_s = $budget else . end' \
+	jq --argjson made "$(jq -s 'map(.rep) | max' "$result/cells.jsonl")" --argjson budget "${CONFIG[BUDGET]}" \
+		'if $made < .reps then .reps_asked = .reps | .reps = $made | .budget_s = $budget else . end' \
 		"$result/run.json" >"$result/run.json.tmp" || die "can't write $result/run.json: disk full?"
 	mv "$result/run.json.tmp" "$result/run.json"
 }
