@@ -15,12 +15,10 @@
 
 #include "bpf/relay.skel.h"
 #include "hooker/log.h"
-#include "hooker/sockdestroy.h"
 
 #define NS_PER_S       1000000000ull
 #define RETRY_NS       1000000ull     /* delivery refused for want of memory: try again */
 #define MISSING_NS     (1 * NS_PER_S) /* bytes the application sent must have come by then */
-#define HOLD_NS	       (1 * NS_PER_S) /* a held FIN or RST without progress: ask, or let RST through */
 #define SILENCE_NS     (8 * NS_PER_S) /* the peer has not answered for so long: it is gone */
 #define LINGER_NS      (60 * NS_PER_S) /* longest wait for the kernel's CLOSE after the stream's end */
 #define FAIL_LINGER_NS (5 * NS_PER_S)
@@ -78,7 +76,7 @@ int conn_open(struct hk_relay *relay, const struct hk_event *event)
 	conn->relay = relay;
 	conn->is_client = event->is_client;
 	conn->carrier = event->transport == HK_TRANSPORT_UDPLITE ? relay->udplite : relay->udp;
-	conn->armed = conn->deadline = RDT_NEVER;
+	conn->armed = conn->deadline = conn->repeat_at = RDT_NEVER;
 	conn->slot = HK_SLOT_NONE;
 	conn->opened = relay_now();
 	rdt_config_default(&config);
@@ -138,36 +136,6 @@ void conn_destroy(struct conn *conn)
 	free(conn);
 }
 
-static void give_order(struct conn *conn, uint32_t flags)
-{
-	struct hk_order order = {
-		.flags = conn->order | flags,
-		.local_isn = conn->id.local_isn,
-	};
-
-	if (order.flags == conn->order)
-		return;
-	conn->order = order.flags;
-	if (bpf_map_update_elem(bpf_map__fd(conn->relay->attach->relay->maps.hk_orders),
-				&conn->id.key, &order, BPF_ANY))
-		hk_warn("can't write an order for port %u: %s", conn->id.key.src_port,
-			strerror(errno));
-}
-
-/* The local application learns at once, as it would from TCP: ECONNRESET. */
-static void reset_local(struct conn *conn)
-{
-	int err;
-
-	give_order(conn, HK_ORDER_SHUT | HK_ORDER_RELEASE);
-	if (conn->socket_closed)
-		return;
-	err = inject_reset(conn);
-	if (err)
-		hk_warn("can't reset the connection on port %u: %s", conn->id.key.src_port,
-			strerror(-err));
-}
-
 void conn_fail(struct conn *conn, uint8_t code, enum hk_reason reason)
 {
 	if (conn->failed)
@@ -178,21 +146,10 @@ void conn_fail(struct conn *conn, uint8_t code, enum hk_reason reason)
 	conn->relay->stats.failed++;
 	conn->deadline = relay_now() + FAIL_LINGER_NS;
 	rdt_abort(conn->rdt, code);
-	reset_local(conn);
+	ending_reset_local(conn);
 	pair_release(conn); /* after the order: now no send() is redirected to it */
 	evbuffer_drain(conn->backlog, evbuffer_get_length(conn->backlog));
 	conn_touch(conn);
-}
-
-void conn_peer_gone(struct conn *conn)
-{
-	if (conn->failed)
-		return;
-	/* Nobody holds a FIN back there any more: destroying the socket ends its repetition, and
-	 * the RST it sends is what the peer's application must see. */
-	if (hk_sock_destroy(&conn->id.key, 1) < 0)
-		hk_debug("can't destroy the socket on port %u", conn->id.key.src_port);
-	conn_fail(conn, HK_CODE_TIMEOUT, HK_REASON_DAEMON_STOPPED);
 }
 
 int conn_take(struct conn *conn, const void *bytes, size_t len)
@@ -226,6 +183,7 @@ void conn_state_changed(struct conn *conn, const struct hk_event *event)
 	bool ends = event->new_state == TCP_FIN_WAIT1 || event->new_state == TCP_LAST_ACK ||
 		    event->new_state == TCP_CLOSE;
 
+	ending_state(conn, event->new_state);
 	if (event->new_state == TCP_CLOSE)
 		conn->socket_closed = true;
 	if (ends && !conn->ended) {
@@ -236,29 +194,6 @@ void conn_state_changed(struct conn *conn, const struct hk_event *event)
 		if (is_missing(conn))
 			conn->deadline = conn->ended + MISSING_NS;
 	}
-	conn_touch(conn);
-}
-
-/* Flags are byte 13 of the TCP header, which follows 14 + 20 bytes. */
-static uint8_t held_flags(const struct held_frame *held)
-{
-	return held->len ? held->bytes[14 + 20 + 13] : 0;
-}
-
-void conn_hold(struct conn *conn, const struct hk_event *event)
-{
-	struct held_frame held = {
-		.ifindex = event->ifindex,
-		.len = event->frame_len <= HK_HELD_MAX ? event->frame_len : 0,
-	};
-
-	memcpy(held.bytes, event->frame, held.len);
-	/* A bare acknowledgement of our FIN must not replace the peer's own FIN or RST. */
-	if (!(held_flags(&held) & (TH_FIN | TH_RST)) && conn->held.len)
-		return;
-	conn->held = held;
-	if (conn->deadline == RDT_NEVER)
-		conn->deadline = relay_now() + HOLD_NS;
 	conn_touch(conn);
 }
 
@@ -276,11 +211,11 @@ int conn_input(struct conn *conn, uint64_t now, const struct rdt_frame *frame, s
 	conn_touch(conn);
 	conn->want_read |= events & RDT_EV_WRITABLE && !conn->reading;
 	if (conn->is_client && !(conn->order & HK_ORDER_CONFIRMED))
-		give_order(conn, HK_ORDER_CONFIRMED);
+		ending_order(conn, HK_ORDER_CONFIRMED);
 	if (events & RDT_EV_RESET && !conn->failed) {
 		conn->failed = true;
 		conn->deadline = now + FAIL_LINGER_NS;
-		reset_local(conn);
+		ending_reset_local(conn);
 		pair_release(conn);
 	}
 	return events;
@@ -360,27 +295,6 @@ static void deliver_buffered(struct conn *conn, uint64_t now)
 	}
 }
 
-/* The whole stream is with the application: what ends it may pass now. */
-static void release_when_delivered(struct conn *conn)
-{
-	bool first = !(conn->order & HK_ORDER_RELEASE);
-	int err = 0;
-
-	if (!rdt_delivered_all(conn->rdt) || (!first && !conn->held.len))
-		return;
-	give_order(conn, HK_ORDER_RELEASE);
-	if (first && rdt_end_code(conn->rdt) == HK_CODE_RST && !conn->socket_closed)
-		err = inject_reset(conn);
-	else if (conn->held.len)
-		err = inject_held(conn->relay, &conn->held);
-	/* Not fatal: the peer's TCP repeats a FIN, and it passes now. */
-	if (err)
-		hk_debug("can't re-inject what ends port %u: %s", conn->id.key.src_port,
-			 strerror(-err));
-	conn->held.len = 0;
-	conn->deadline = RDT_NEVER;
-}
-
 static void check_deadline(struct conn *conn, uint64_t now)
 {
 	struct rdt_stats stats;
@@ -404,11 +318,8 @@ static void check_deadline(struct conn *conn, uint64_t now)
 			conn_fail(conn, HK_CODE_PROTO, HK_REASON_ABORTED);
 		else
 			conn->deadline = now + MISSING_NS;
-	} else if (held_flags(&conn->held) & TH_RST) {
-		conn_fail(conn, HK_CODE_RST, HK_REASON_NONE);
-	} else if (held_flags(&conn->held) & TH_FIN) {
-		rdt_probe(conn->rdt); /* a FIN without its data: is the peer's daemon alive? */
-		conn->deadline = now + HOLD_NS;
+	} else {
+		ending_overdue(conn, now);
 	}
 }
 
@@ -419,6 +330,8 @@ static void arm_timer(struct conn *conn, uint64_t now)
 
 	if (conn->deadline < due)
 		due = conn->deadline;
+	if (conn->repeat_at < due)
+		due = conn->repeat_at;
 	if (conn->blocked && now + RETRY_NS < due)
 		due = now + RETRY_NS;
 	if (memory_poll_due(conn, now) < due)
@@ -437,7 +350,7 @@ static bool is_over(struct conn *conn, uint64_t now)
 {
 	if (rdt_state(conn->rdt, now) != RDT_CLOSED)
 		return false;
-	if (conn->socket_closed)
+	if (conn->socket_closed && conn->ending == ENDING_NONE)
 		return true;
 	if (conn->deadline == RDT_NEVER)
 		conn->deadline = now + LINGER_NS;
@@ -457,7 +370,7 @@ void conn_settle(struct conn *conn, uint64_t now)
 	carrier_send(conn, now);
 	/* What was sent may have made room. */
 	if (!conn->failed)
-		release_when_delivered(conn);
+		ending_release(conn);
 	if (is_over(conn, now)) {
 		conn_destroy(conn);
 		return;
@@ -476,6 +389,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	conn->armed = RDT_NEVER;
 	rdt_on_timeout(conn->rdt, now);
 	check_deadline(conn, now);
+	ending_repeat(conn, now);
 	conn_touch(conn);
 	relay_settle(relay);
 }

@@ -165,6 +165,52 @@ int inject_reset(struct conn *conn)
 	return run(conn->relay, &segment, sizeof(segment), ifindex);
 }
 
+static int send_raw(int fd, struct segment *segment)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = segment->ip.daddr };
+
+	fill_checksums(segment);
+	return sendto(fd, &segment->ip, sizeof(segment->ip) + sizeof(segment->tcp), 0,
+		      (struct sockaddr *)&to, sizeof(to)) < 0 ?
+		       -errno :
+		       0;
+}
+
+int inject_reset_to_peer(struct conn *conn)
+{
+	struct segment segment = {
+		.ip =
+			{
+				.version = 4,
+				.ihl = 5,
+				.tot_len = htons(sizeof(segment.ip) + sizeof(segment.tcp)),
+				.ttl = 64,
+				.protocol = IPPROTO_TCP,
+				.saddr = conn->id.key.src_ip4,
+				.daddr = conn->id.key.dst_ip4,
+			},
+		.tcp =
+			{
+				.source = htons(conn->id.key.src_port),
+				.dest = htons(conn->id.key.dst_port),
+				.seq = htonl(conn->id.local_isn + 1),
+				.doff = 5,
+				.rst = 1,
+			},
+	};
+	/* IPPROTO_RAW only sends: no copy of every TCP segment is queued to it. */
+	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW), err;
+
+	if (fd < 0)
+		return -errno;
+	err = send_raw(fd, &segment);
+	segment.tcp.seq = htonl(conn->id.local_isn + 2); /* behind our FIN */
+	if (!err)
+		err = send_raw(fd, &segment);
+	close(fd);
+	return err;
+}
+
 /* An ACK without effect on TCP, recognised by sock_ops (hk_relay_kick()). */
 int inject_kick(struct conn *conn)
 {

@@ -35,6 +35,14 @@ struct held_frame {
 	uint32_t ifindex;
 };
 
+/* What is repeated until TCP's state shows that it arrived. */
+enum ending {
+	ENDING_NONE,
+	ENDING_HELD,  /* the held frame, now that the stream is delivered */
+	ENDING_RESET, /* a RST for the local application */
+	ENDING_PEER,  /* a RST for the peer's, whose daemon is gone */
+};
+
 /* What is remembered about one remote host, shared by its connections. */
 struct path {
 	uint32_t remote_ip4;
@@ -53,6 +61,8 @@ struct conn {
 	uint32_t slot;		  /* its loopback pair, or HK_SLOT_NONE */
 	uint32_t read_size;	  /* of the next read from it */
 	struct held_frame held;
+	enum ending ending;
+	uint64_t repeat_at, repeat_after, repeat_until; /* RDT_NEVER = nothing to repeat */
 	struct event *timer;
 	uint64_t armed;		/* when timer fires, RDT_NEVER = not armed */
 	uint64_t deadline;	/* of what we wait for outside rdt, RDT_NEVER = nothing */
@@ -125,15 +135,31 @@ void conn_touch(struct conn *conn);
 /* The application's bytes, off the redirection socket. Returns 0 or -errno (then the conn failed). */
 int conn_take(struct conn *conn, const void *bytes, size_t len);
 void conn_state_changed(struct conn *conn, const struct hk_event *event);
-void conn_hold(struct conn *conn, const struct hk_event *event);
 /* A frame from the peer. *direct: bytes to deliver now, see rdt_input(). */
 int conn_input(struct conn *conn, uint64_t now, const struct rdt_frame *frame,
 	       struct iovec *direct);
 void conn_settle(struct conn *conn, uint64_t now);
 /* Ends both directions at both ends; the application here reads ECONNRESET. */
 void conn_fail(struct conn *conn, uint8_t code, enum hk_reason reason);
+
+/* ---- ending.c: FIN and RST into TCP ---- */
+
+/* XDP took a FIN, a RST or the acknowledgement of our FIN off the wire. */
+void conn_hold(struct conn *conn, const struct hk_event *event);
 /* The peer's daemon is gone: both applications must hear of it, also behind the peer's plain TCP. */
 void conn_peer_gone(struct conn *conn);
+/* Tells the BPF programs: enum hk_order_flags, in addition to those given before. */
+void ending_order(struct conn *conn, uint32_t flags);
+/* The local application learns at once, as it would from TCP: ECONNRESET. */
+void ending_reset_local(struct conn *conn);
+/* Once the whole stream is with the application, what ends it may pass. */
+void ending_release(struct conn *conn);
+/* A frame has been held long without progress. */
+void ending_overdue(struct conn *conn, uint64_t now);
+/* TCP went to @new_state (TCP_*). */
+void ending_state(struct conn *conn, uint8_t new_state);
+/* conn->repeat_at has come, perhaps. */
+void ending_repeat(struct conn *conn, uint64_t now);
 
 /* ---- pair.c: one loopback connection for what one application sends ---- */
 
@@ -203,6 +229,8 @@ json_t *carrier_stats_json(const struct carrier *carrier);
 int inject_held(struct hk_relay *relay, struct held_frame *held);
 /* A RST from the peer's address, acceptable to the application's socket. Returns 0 or -errno. */
 int inject_reset(struct conn *conn);
+/* The same for the peer's application, through the network. Returns 0 or -errno. */
+int inject_reset_to_peer(struct conn *conn);
 /* Lets an application that was told EAGAIN know that there is room. Returns 0 or -errno. */
 int inject_kick(struct conn *conn);
 

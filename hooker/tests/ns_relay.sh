@@ -75,14 +75,19 @@ server_killed()
 	local server=$PID client
 	background killed client "$STREAM" fetch --timeout 20 "$SERVER" 8082 big
 	client=$PID
-	wait_until 5 flow_moves || { echo "no flow"; return 1; }
+	wait_until 5 flow_moves 8082 || { echo "no flow"; return 1; }
 	kill -9 "$server"
 	wait "$client" && return 1
+	cat "$WORK/killed.out"
 	# As over TCP: what the server had sent arrives, then the stream ends; the client knows it is short.
 	grep -q -e 'early end' -e 'reset by peer' "$WORK/killed.out"
 }
 
-flow_moves() { on client "$HOOKER" flows --json | jq -e '.flows[] | select(.rx_bytes > 0 and .remote_port >= 8082)'; }
+flow_moves()
+{
+	on client "$HOOKER" flows --json |
+		jq -e --argjson port "$1" '.flows[] | select(.rx_bytes > 0 and .remote_port == $port)'
+}
 
 port=8083
 # kill_daemon WHICH HOST: the application gets an error within seconds, the next connection is plain TCP.
@@ -94,7 +99,7 @@ kill_daemon()
 	local server=$PID
 	background killed client "$STREAM" fetch --timeout 20 "$SERVER" $port big
 	client=$PID
-	wait_until 5 flow_moves || { echo "no flow"; return 1; }
+	wait_until 5 flow_moves $port || { echo "no flow"; return 1; }
 	pids=${DAEMON[$host]}
 	case $which in
 	userspace) pids=$(pgrep -P "$pids") ;;

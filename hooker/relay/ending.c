@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How a connection's end gets into TCP: FIN and RST held until the stream is with the application,
+ * resets of our own. None may be lost, and each can be: the kernel drops segments for a socket that its
+ * application has locked while what it has not read exceeds its buffer (tcp_add_backlog() counts what
+ * was redirected to it), and XDP of a dying daemon drops what it held. So each is repeated until TCP's
+ * state shows that it arrived.
+ */
+#include "hooker/relay/internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <netinet/tcp.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/relay.skel.h"
+#include "hooker/log.h"
+#include "hooker/sockdestroy.h"
+
+#define NS_PER_S      1000000000ull
+#define REPEAT_NS     1000000ull   /* first repetition, then twice as long each time … */
+#define REPEAT_MAX_NS 256000000ull /* … up to this */
+#define REPEAT_FOR_NS (4 * NS_PER_S)
+#define HOLD_NS	      (1 * NS_PER_S) /* a held FIN or RST without progress: ask, or let RST through */
+
+void ending_order(struct conn *conn, uint32_t flags)
+{
+	struct hk_order order = {
+		.flags = conn->order | flags,
+		.local_isn = conn->id.local_isn,
+	};
+
+	if (order.flags == conn->order)
+		return;
+	conn->order = order.flags;
+	if (bpf_map_update_elem(bpf_map__fd(conn->relay->attach->relay->maps.hk_orders),
+				&conn->id.key, &order, BPF_ANY))
+		hk_warn("can't write an order for port %u: %s", conn->id.key.src_port,
+			strerror(errno));
+}
+
+/* Flags are byte 13 of the TCP header, which follows 14 + 20 bytes. */
+static uint8_t held_flags(const struct held_frame *held)
+{
+	return held->len ? held->bytes[14 + 20 + 13] : 0;
+}
+
+static void send_end(struct conn *conn)
+{
+	int err = 0;
+
+	switch (conn->ending) {
+	case ENDING_NONE: return;
+	case ENDING_HELD: err = inject_held(conn->relay, &conn->held); break;
+	case ENDING_RESET: err = inject_reset(conn); break;
+	case ENDING_PEER: err = inject_reset_to_peer(conn); break;
+	}
+	/* Not fatal: it will be repeated. */
+	if (err)
+		hk_debug("can't end the connection on port %u: %s", conn->id.key.src_port,
+			 strerror(-err));
+}
+
+static void start(struct conn *conn, enum ending ending)
+{
+	uint64_t now = relay_now();
+
+	conn->ending = ending;
+	conn->repeat_after = REPEAT_NS;
+	conn->repeat_at = now + REPEAT_NS;
+	conn->repeat_until = now + REPEAT_FOR_NS;
+	send_end(conn);
+}
+
+static void stop(struct conn *conn)
+{
+	conn->ending = ENDING_NONE;
+	conn->held.len = 0;
+	conn->repeat_at = RDT_NEVER;
+}
+
+void ending_repeat(struct conn *conn, uint64_t now)
+{
+	if (now < conn->repeat_at)
+		return;
+	if (now > conn->repeat_until) {
+		stop(conn);
+		return;
+	}
+	send_end(conn);
+	conn->repeat_after *= 2;
+	if (conn->repeat_after > REPEAT_MAX_NS)
+		conn->repeat_after = REPEAT_MAX_NS;
+	conn->repeat_at = now + conn->repeat_after;
+}
+
+void ending_state(struct conn *conn, uint8_t new_state)
+{
+	bool closed = new_state == TCP_CLOSE;
+	bool fin_taken = closed || new_state == TCP_CLOSE_WAIT || new_state == TCP_CLOSING ||
+			 new_state == TCP_LAST_ACK || new_state == TCP_TIME_WAIT;
+
+	if ((conn->ending == ENDING_RESET && closed) ||
+	    (conn->ending == ENDING_HELD &&
+	     (held_flags(&conn->held) & TH_RST ? closed : fin_taken)))
+		stop(conn);
+}
+
+void ending_reset_local(struct conn *conn)
+{
+	ending_order(conn, HK_ORDER_SHUT | HK_ORDER_RELEASE);
+	if (!conn->socket_closed)
+		start(conn, ENDING_RESET);
+}
+
+void conn_peer_gone(struct conn *conn)
+{
+	if (conn->failed)
+		return;
+	/* Nobody holds a FIN back there any more: destroying the socket ends its repetition. */
+	if (hk_sock_destroy(&conn->id.key, 1) < 0)
+		hk_debug("can't destroy the socket on port %u", conn->id.key.src_port);
+	conn_fail(conn, HK_CODE_TIMEOUT, HK_REASON_DAEMON_STOPPED);
+	/* The RST it sent is what the peer's application must see, and may have come too early. */
+	start(conn, ENDING_PEER);
+}
+
+void conn_hold(struct conn *conn, const struct hk_event *event)
+{
+	struct held_frame held = {
+		.ifindex = event->ifindex,
+		.len = event->frame_len <= HK_HELD_MAX ? event->frame_len : 0,
+	};
+
+	memcpy(held.bytes, event->frame, held.len);
+	/* A bare acknowledgement of our FIN must not replace the peer's own FIN or RST. */
+	if (!(held_flags(&held) & (TH_FIN | TH_RST)) && conn->held.len)
+		return;
+	conn->held = held;
+	if (conn->deadline == RDT_NEVER)
+		conn->deadline = relay_now() + HOLD_NS;
+	conn_touch(conn);
+}
+
+void ending_release(struct conn *conn)
+{
+	bool first = !(conn->order & HK_ORDER_RELEASE);
+
+	if (!rdt_delivered_all(conn->rdt) || conn->ending != ENDING_NONE ||
+	    (!first && !conn->held.len))
+		return;
+	ending_order(conn, HK_ORDER_RELEASE);
+	conn->deadline = RDT_NEVER;
+	if (first && rdt_end_code(conn->rdt) == HK_CODE_RST && !conn->socket_closed) {
+		start(conn, ENDING_RESET);
+	} else if (held_flags(&conn->held) & (TH_FIN | TH_RST)) {
+		start(conn, ENDING_HELD);
+	} else if (conn->held.len) {
+		/* An acknowledgement: TCP repeats what asks for it. */
+		inject_held(conn->relay, &conn->held);
+		conn->held.len = 0;
+	}
+}
+
+void ending_overdue(struct conn *conn, uint64_t now)
+{
+	if (held_flags(&conn->held) & TH_RST) {
+		conn_fail(conn, HK_CODE_RST, HK_REASON_NONE);
+	} else if (held_flags(&conn->held) & TH_FIN) {
+		rdt_probe(conn->rdt); /* a FIN without its data: is the peer's daemon alive? */
+		conn->deadline = now + HOLD_NS;
+	}
+}
