@@ -13,7 +13,7 @@ probe_fq() { "${PROBE_AS[@]}" tc qdisc add dev lo root fq; }
 probe_clsact() { "${PROBE_AS[@]}" tc qdisc add dev lo clsact; }
 probe_ifb() { "${PROBE_AS[@]}" ip link add tb0 type ifb; }
 probe_btf() { [[ -r /sys/kernel/btf/vmlinux ]]; }
-probe_kvm() { [[ -e /dev/kvm ]] && { : <>/dev/kvm; }; }
+probe_kvm() { [[ -e /dev/kvm ]] && { : <>/dev/kvm; } && grep -qwE 'vmx|svm' /proc/cpuinfo; }
 probe_qemu() { command -v qemu-system-x86_64; }
 
 # perl is on each Debian; a socket is all it has to open. Arguments: type, protocol.

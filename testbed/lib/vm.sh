@@ -96,6 +96,13 @@ vm_check_options()
 	fi
 }
 
+# KVM without the processor's help (pvm) emulates a part of the instructions, and stops an ordinary kernel at the first
+# one that it does not know; QEMU then waits for ever.
+vm_hardware()
+{
+	grep -qwE 'vmx|svm' "${TESTBED_CPUINFO:-/proc/cpuinfo}"
+}
+
 # vm_accel: KVM and real time if there is KVM, virtual time otherwise. Sets VM_ACCEL, VM_CLOCK, VM_WHY.
 vm_accel()
 {
@@ -103,6 +110,8 @@ vm_accel()
 		VM_ACCEL=tcg VM_WHY="no /dev/kvm"
 	elif ! { : <>/dev/kvm; } 2>/dev/null; then
 		VM_ACCEL=tcg VM_WHY="/dev/kvm can't be opened by $(id -un)"
+	elif ! vm_hardware; then
+		VM_ACCEL=tcg VM_WHY="/dev/kvm is there, but the processor shows no vmx or svm"
 	else
 		VM_ACCEL=kvm VM_WHY="/dev/kvm is usable"
 	fi

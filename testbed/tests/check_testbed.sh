@@ -8,7 +8,7 @@ TB_DIR=$PWD/testbed
 source testbed/lib/common.sh
 source testbed/lib/apt.sh
 
-plan 43
+plan 45
 T=testbed/testbed
 dir=$(mktemp -d)
 defer "rm -rf -- '$dir'"
@@ -103,3 +103,10 @@ is "one-line sources" "$(apt_sources "$dir/old.list")" \
 is "a mirror named by hand" "$(TESTBED_MIRROR=http://m.example/debian apt_mirrors)" "archive		http://m.example/debian"
 exits "a log that can't be written" 1 $T --log /proc/none up
 exits "down of what is not there, or its refusal without root" $((EUID ? 4 : 0)) $T --name tb-none down
+
+# shellcheck source=testbed/lib/vm.sh
+source testbed/lib/vm.sh
+printf 'flags\t\t: fpu vme hypervisor\n' >"$dir/cpuinfo"
+is "KVM without the processor's help is none" "$(TESTBED_CPUINFO=$dir/cpuinfo vm_hardware && echo used || echo not)" not
+printf 'flags\t\t: fpu vme svm\n' >"$dir/cpuinfo"
+is "with it, it is" "$(TESTBED_CPUINFO=$dir/cpuinfo vm_hardware && echo used || echo not)" used
