@@ -31,6 +31,8 @@ struct hk_options {
 	bool paper; /* relay: the shared redirection socket of the paper, without bound */
 	uint32_t connection_memory; /* relay: bound in bytes of one connection, 0 = default */
 	uint64_t memory;	    /* relay: of all connections, 0 = default */
+	const char *metrics;	    /* where to serve them: ADDRESS:PORT or unix:PATH; NULL = not */
+	int log_level;		    /* enum hk_log_level */
 };
 
 struct hk_attach {

@@ -27,7 +27,7 @@ struct deploy_arguments {
 	const char *swaps[LIST_MAX];
 	size_t swap_count;
 	uint16_t coverage, min_coverage;
-	bool min_given, no_check6, from_source, json, timing;
+	bool min_given, no_check6, from_source, timing;
 	enum hk_xdp_mode xdp_mode;
 };
 
@@ -52,7 +52,6 @@ static const struct argp_option deploy_options[] = {
 	{ "xdp", OPT_XDP, "MODE", 0, "auto, native or generic", 0 },
 	{ "timing", OPT_TIMING, NULL, 0, "Send one datagram, show when it had passed the chain",
 	  0 },
-	{ "json", 'j', NULL, 0, "Print JSON", 0 },
 	{ 0 },
 };
 
@@ -123,7 +122,6 @@ static error_t parse_deploy(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_XDP: parse_xdp(args, arg, state); break;
 	case OPT_TIMING: args->timing = true; break;
-	case 'j': args->json = true; break;
 	case ARGP_KEY_ARG:
 		if (args->transport)
 			argp_error(state, "one transport at a time, not also '%s'", arg);
@@ -261,7 +259,7 @@ static void report_failure(const struct hk_transport_desc *desc, int err)
 	}
 }
 
-static void print_times(const struct hk_deployment *deployment, double first, bool json)
+static void print_times(const struct hk_deployment *deployment, double first)
 {
 	struct hk_deploy_times times;
 	json_t *object;
@@ -272,13 +270,12 @@ static void print_times(const struct hk_deployment *deployment, double first, bo
 			   times.total);
 	if (first >= 0)
 		json_object_set_new(object, "first_packet_ms", json_real(first));
-	if (json) {
+	if (hk_json()) {
 		json_t *status = hk_deployment_status(deployment);
 
+		json_object_set_new(status, "schema", json_integer(1));
 		json_object_set(status, "times", object);
-		json_dumpf(status, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-		putchar('\n');
-		json_decref(status);
+		hk_print_json(status);
 	} else {
 		printf("compile %.1f ms, open %.1f ms, load %.1f ms, attach %.1f ms, total %.1f ms",
 		       times.compile, times.open, times.load, times.attach, times.total);
@@ -335,30 +332,28 @@ static int deploy(const struct hk_transport_desc *desc, struct deploy_arguments 
 		else
 			first = hk_first_packet_now() - start;
 	}
-	print_times(deployment, first, args->json);
+	print_times(deployment, first);
 	hk_deployment_close(deployment);
 	return 0;
 }
 
+const struct argp cmd_deploy_argp = {
+	.options = deploy_options,
+	.parser = parse_deploy,
+	.args_doc = "TRANSPORT",
+	.doc = "Deploys TRANSPORT into the running kernel, or changes what is deployed (--port, --swap). "
+	       "It stays until `hooker undeploy TRANSPORT`.",
+};
+
 int cmd_deploy(int argc, char **argv)
 {
-	static const struct argp argp = {
-		.options = deploy_options,
-		.parser = parse_deploy,
-		.args_doc = "TRANSPORT",
-		.doc = "Deploys TRANSPORT into the running kernel, or changes what is deployed (--port, "
-		       "--swap). It stays until `hooker undeploy TRANSPORT`.",
-	};
 	struct deploy_arguments args = { 0 };
 	const struct hk_transport_desc *desc;
 	struct hk_deployment *deployment;
 	char pin_dir[PATH_MAX];
 	int err;
 
-	argv[0] = "hooker deploy";
-	argp_err_exit_status = HK_EXIT_USAGE;
-	argp_parse(&argp, argc, argv, 0, NULL, &args);
-	hk_log_setup(HK_LOG_INFO);
+	hk_parse(argc, argv, 0, &args);
 	desc = find(args.transport, pin_dir, sizeof(pin_dir));
 	if (!desc)
 		return HK_EXIT_FAILURE;
@@ -387,22 +382,20 @@ static error_t parse_undeploy(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+const struct argp cmd_undeploy_argp = {
+	.parser = parse_undeploy,
+	.args_doc = "TRANSPORT",
+	.doc = "Detaches what `hooker deploy TRANSPORT` has deployed and leaves nothing behind.",
+};
+
 int cmd_undeploy(int argc, char **argv)
 {
-	static const struct argp argp = {
-		.parser = parse_undeploy,
-		.args_doc = "TRANSPORT",
-		.doc = "Detaches what `hooker deploy TRANSPORT` has deployed and leaves nothing behind.",
-	};
 	const struct hk_transport_desc *desc;
 	const char *transport = NULL;
 	char pin_dir[PATH_MAX];
 	int err;
 
-	argv[0] = "hooker undeploy";
-	argp_err_exit_status = HK_EXIT_USAGE;
-	argp_parse(&argp, argc, argv, 0, NULL, &transport);
-	hk_log_setup(HK_LOG_INFO);
+	hk_parse(argc, argv, 0, &transport);
 	desc = find(transport, pin_dir, sizeof(pin_dir));
 	if (!desc)
 		return HK_EXIT_FAILURE;
@@ -410,5 +403,7 @@ int cmd_undeploy(int argc, char **argv)
 	if (err)
 		hk_error("can't undeploy %s: %s", transport,
 			 err == -ENOENT ? "it is not deployed here" : strerror(-err));
+	else if (hk_json())
+		hk_print_json(json_pack("{s:i, s:s}", "schema", 1, "undeployed", transport));
 	return hk_exit_code(err);
 }

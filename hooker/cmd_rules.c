@@ -2,7 +2,6 @@
 /* `hooker rules`: shows the rules in force, or puts others in force without touching live flows. */
 #include "hooker/command.h"
 
-#include <argp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,27 +19,25 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+const struct argp cmd_rules_argp = {
+	.parser = parse,
+	.args_doc = "[FILE]",
+	.doc = "Shows the rules in force, or puts those of FILE in force for new connections.\v"
+	       "One rule a line, the first that matches decides:\n"
+	       "  [remote PREFIX] [remote-port N] [local-port N] [cgroup PATH]\n"
+	       "      use tcp|udp|udplite [accept-damage] [coverage BYTES]\n"
+	       "Where none matches, what `hooker run` was told. # begins a comment. For example:\n"
+	       "  remote 10.0.0.0/8 remote-port 443 use udplite\n"
+	       "  local-port 22 use tcp\n",
+};
+
 int cmd_rules(int argc, char **argv)
 {
-	static const struct argp argp = {
-		.parser = parse,
-		.args_doc = "[FILE]",
-		.doc = "Shows the rules in force, or puts those of FILE in force for new connections.\v"
-		       "One rule a line, the first that matches decides:\n"
-		       "  [remote PREFIX] [remote-port N] [local-port N] [cgroup PATH]\n"
-		       "      use tcp|udp|udplite [accept-damage] [coverage BYTES]\n"
-		       "Where none matches, what `hooker run` was told. # begins a comment. Example:\n"
-		       "  remote 10.0.0.0/8 remote-port 443 use udplite\n"
-		       "  local-port 22 use tcp\n",
-	};
 	const char *file = NULL;
 	json_t *reply, *request;
 	char *text = NULL;
 
-	argp_err_exit_status = HK_EXIT_USAGE;
-	argv[0] = "hooker rules";
-	argp_parse(&argp, argc, argv, 0, NULL, &file);
-	hk_log_setup(HK_LOG_INFO);
+	hk_parse(argc, argv, 0, &file);
 	if (file) {
 		text = hk_rules_read(file);
 		if (!text)
@@ -52,7 +49,9 @@ int cmd_rules(int argc, char **argv)
 	}
 	free(text);
 	if (hk_control_call(request, &reply))
-		return HK_EXIT_FAILURE;
+		return hk_control_exit_code();
+	if (hk_json())
+		return hk_print_json(reply);
 	if (!file)
 		fputs(json_string_value(json_object_get(reply, "text")) ?: "", stdout);
 	json_decref(reply);

@@ -11,30 +11,10 @@
 #include "hooker/log.h"
 #include "hooker/transport/transport.h"
 
-static const struct argp_option transports_options[] = {
-	{ "json", 'j', NULL, 0, "Print JSON", 0 },
-	{ 0 },
-};
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	bool *json = state->input;
-
-	(void)arg;
-	if (key != 'j')
-		return ARGP_ERR_UNKNOWN;
-	*json = true;
-	return 0;
-}
-
-static const char *text(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key)) ?: "-";
-}
-
-static long long number(const json_t *object, const char *key)
-{
-	return json_integer_value(json_object_get(object, key));
+	(void)key, (void)arg, (void)state;
+	return ARGP_ERR_UNKNOWN;
 }
 
 static void print_step(const json_t *step)
@@ -42,13 +22,13 @@ static void print_step(const json_t *step)
 	const json_t *reason;
 	const char *name;
 
-	printf("  step %-11s %-10s %-16s since %s  %lld packets\n", text(step, "name"),
-	       text(step, "hook"), text(step, "program"), text(step, "since"),
-	       number(step, "packets"));
+	printf("  step %-11s %-10s %-16s since %s  %lld packets\n", hk_text(step, "name"),
+	       hk_text(step, "hook"), hk_text(step, "program"), hk_text(step, "since"),
+	       hk_number(step, "packets"));
 	json_object_foreach(json_object_get(step, "reasons"), name, reason) {
-		if (number(reason, "packets"))
-			printf("       %-28s %s %lld\n", name, text(reason, "action"),
-			       number(reason, "packets"));
+		if (hk_number(reason, "packets"))
+			printf("       %-28s %s %lld\n", name, hk_text(reason, "action"),
+			       hk_number(reason, "packets"));
 	}
 }
 
@@ -58,20 +38,20 @@ static void print_transport(const json_t *transport)
 	size_t i;
 
 	printf("%s: IP protocol %lld, native in this kernel: %s, deployed: ",
-	       text(transport, "name"), number(transport, "protocol"),
+	       hk_text(transport, "name"), hk_number(transport, "protocol"),
 	       json_is_true(json_object_get(transport, "native")) ? "yes" : "no");
 	if (!json_is_true(json_object_get(transport, "deployed"))) {
 		printf("no\n");
 		return;
 	}
-	printf("from %s, since %s\n", text(transport, "from"), text(transport, "since"));
+	printf("from %s, since %s\n", hk_text(transport, "from"), hk_text(transport, "since"));
 	json_array_foreach(json_object_get(transport, "interfaces"), i, item)
-		printf("  interface %s: XDP %s, tc egress %s%s\n", text(item, "name"),
-		       text(item, "xdp"), text(item, "tc_egress"),
+		printf("  interface %s: XDP %s, tc egress %s%s\n", hk_text(item, "name"),
+		       hk_text(item, "xdp"), hk_text(item, "tc_egress"),
 		       json_is_true(json_object_get(item, "tc_ingress")) ? ", tc ingress" : "");
 	json_array_foreach(json_object_get(transport, "ports"), i, item)
-		printf("  port %lld: coverage %lld, minimum %lld\n", number(item, "port"),
-		       number(item, "coverage"), number(item, "min_coverage"));
+		printf("  port %lld: coverage %lld, minimum %lld\n", hk_number(item, "port"),
+		       hk_number(item, "coverage"), hk_number(item, "min_coverage"));
 	json_array_foreach(json_object_get(transport, "steps"), i, item)
 		print_step(item);
 }
@@ -92,32 +72,23 @@ static json_t *describe(const struct hk_transport_desc *desc)
 	return status;
 }
 
+const struct argp cmd_transports_argp = {
+	.parser = parse,
+	.doc = "Shows the transports Hooker can deploy: native or deployed, where, since when, and the "
+	       "packets of each step by reason.",
+};
+
 int cmd_transports(int argc, char **argv)
 {
-	static const struct argp argp = {
-		.options = transports_options,
-		.parser = parse,
-		.doc = "Shows the transports Hooker can deploy: native or deployed, where, since when, "
-		       "and the packets of each step by reason.",
-	};
 	json_t *transports = json_array(), *transport;
-	bool json = false;
 	size_t i;
 
-	argv[0] = "hooker transports";
-	argp_err_exit_status = HK_EXIT_USAGE;
-	argp_parse(&argp, argc, argv, 0, NULL, &json);
-	hk_log_setup(HK_LOG_INFO);
+	hk_parse(argc, argv, 0, NULL);
 	for (i = 0; hk_transports[i]; i++)
 		json_array_append_new(transports, describe(hk_transports[i]));
-	if (json) {
-		json_t *reply = json_pack("{s:o}", "transports", transports);
-
-		json_dumpf(reply, stdout, JSON_INDENT(2));
-		putchar('\n');
-		json_decref(reply);
-		return HK_EXIT_OK;
-	}
+	if (hk_json())
+		return hk_print_json(
+			json_pack("{s:i, s:o}", "schema", 1, "transports", transports));
 	json_array_foreach(transports, i, transport)
 		print_transport(transport);
 	json_decref(transports);

@@ -13,6 +13,7 @@
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
 
+#include "hooker/command.h"
 #include "hooker/log.h"
 
 #define REQUEST_MAX 65536
@@ -160,9 +161,18 @@ static char *exchange(int fd, const char *request)
 	return text;
 }
 
+static int exit_code;
+
+int hk_control_exit_code(void)
+{
+	return exit_code;
+}
+
 static int parse_reply(const char *text, json_t **reply)
 {
+	const json_t *detail;
 	const char *error;
+	size_t i;
 
 	*reply = json_loads(text, 0, NULL);
 	if (!*reply)
@@ -171,33 +181,56 @@ static int parse_reply(const char *text, json_t **reply)
 	if (!error)
 		return 0;
 	hk_error("%s", error);
+	json_array_foreach(json_object_get(*reply, "details"), i, detail)
+		hk_error("%s", json_string_value(detail));
+	exit_code = json_integer_value(json_object_get(*reply, "exit_code")) ?: HK_EXIT_FAILURE;
 	json_decref(*reply);
 	*reply = NULL;
 	return -EINVAL;
 }
 
-int hk_control_call(json_t *request, json_t **reply)
+static int connect_daemon(void)
 {
-	char *line = json_dumps(request, JSON_COMPACT), *text = NULL;
 	struct sockaddr_un addr;
 	socklen_t len = control_address(&addr);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int err = 0;
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	if (!connect(fd, (struct sockaddr *)&addr, len))
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+bool hk_control_is_served(void)
+{
+	int fd = connect_daemon();
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+int hk_control_call(json_t *request, json_t **reply)
+{
+	char *line = json_dumps(request, JSON_COMPACT), *text;
+	int fd = connect_daemon(), err;
 
 	json_decref(request);
 	*reply = NULL;
-	if (!line || fd < 0) {
-		err = line ? -errno : -ENOMEM;
-	} else if (connect(fd, (struct sockaddr *)&addr, len)) {
-		err = -errno;
+	exit_code = HK_EXIT_FAILURE;
+	if (fd < 0) {
 		hk_error("no Hooker runs in this network namespace: start one with `hooker run`");
-	} else {
-		text = exchange(fd, line);
-		fd = -1; /* closed with its stream */
-		err = text ? parse_reply(text, reply) : -errno;
+		free(line);
+		return fd;
 	}
-	if (fd >= 0)
-		close(fd);
+	text = line ? exchange(fd, line) : NULL; /* closes fd with its stream */
+	err = text ? parse_reply(text, reply) : -errno;
+	if (!text)
+		hk_error("the daemon does not answer: %s", strerror(-err));
 	free(line);
 	free(text);
 	return err;

@@ -6,12 +6,16 @@
 #ifndef HOOKER_CONTROL_H
 #define HOOKER_CONTROL_H
 
+#include <stdbool.h>
 #include <jansson.h>
 
 struct event_base;
 struct hk_control;
 
-/* Answers request->"command"; returns a new reply object, {"error": …} for what it does not know. */
+/*
+ * Answers request->"command"; returns a new reply object. For what it can't do: {"error": TEXT}, and
+ * perhaps "details": [TEXT…] and an "exit_code" other than 1.
+ */
 typedef json_t *(*hk_control_handler)(void *arg, const char *command, const json_t *request);
 
 /* Serves callers of the daemon's own user and root. Returns 0 or -errno (-EADDRINUSE: another daemon). */
@@ -24,5 +28,11 @@ void hk_control_close(struct hk_control *control);
  * "error". Returns 0 or -errno after saying what is wrong (-ECONNREFUSED: no daemon runs here).
  */
 int hk_control_call(json_t *request, json_t **reply);
+
+/* The exit code for the call that failed last: what the daemon said, else HK_EXIT_FAILURE. */
+int hk_control_exit_code(void);
+
+/* Is there a daemon in this network namespace? */
+bool hk_control_is_served(void);
 
 #endif
