@@ -125,6 +125,10 @@ eval: deps all
 smoke: deps all
 	@scenarios/smoke
 
+# BENCH='--quick' and other options of scenarios/bench.
+bench: deps all
+	@scenarios/bench $(BENCH)
+
 plots: $(B)/scenarios/summarise
 	@scenarios/redraw
 
@@ -151,7 +155,7 @@ help:
 #: make test       every test: unit, namespaces, virtual machine
 #: make check      unit tests, warnings, shellcheck, format; no root, seconds
 #: make smoke      every mode in namespaces on the running kernel, protocol proven; root, under 60 s
-#: make bench      native micro-benchmarks on the running kernel; root
+#: make bench      native micro-benchmarks on the running kernel; root, four minutes (BENCH="--quick")
 #: make vmtest     smoke inside virtual machines of KERNELS="6.1 6.12 7.2"
 #: make plots      redraw the figures from recorded data
 #: make install    into DESTDIR/PREFIX

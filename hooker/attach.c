@@ -21,16 +21,20 @@
 #include "hooker/kernel/kernel.h"
 #include "hooker/kernel/rescue.h"
 #include "hooker/log.h"
+#include "hooker/measure.h"
 #include "hooker/transport/transport.h"
 
 static int load_sockops(struct hk_attach *attach)
 {
 	int err;
 
-	attach->sockops = sockops_bpf__open_and_load();
-	if (attach->sockops)
+	hk_phase(HK_PHASE_OPEN);
+	attach->sockops = sockops_bpf__open();
+	hk_phase(HK_PHASE_LOAD);
+	err = attach->sockops ? sockops_bpf__load(attach->sockops) : -errno;
+	hk_phase(HK_PHASE_OTHER);
+	if (!err)
 		return 0;
-	err = -errno;
 	hk_error("can't load the sock_ops program: %s", strerror(-err));
 	if (err == -EPERM)
 		hk_error("hint: Hooker needs root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)");
@@ -40,9 +44,11 @@ static int load_sockops(struct hk_attach *attach)
 static int load_relay(struct hk_attach *attach)
 {
 	struct sockops_bpf *so = attach->sockops;
-	struct relay_bpf *relay = relay_bpf__open();
+	struct relay_bpf *relay;
 	int err;
 
+	hk_phase(HK_PHASE_OPEN);
+	relay = relay_bpf__open();
 	if (!relay)
 		return -errno;
 	attach->relay = relay;
@@ -61,8 +67,10 @@ static int load_relay(struct hk_attach *attach)
 		err = bpf_map__reuse_fd(relay->maps.hk_slots, bpf_map__fd(so->maps.hk_slots));
 	if (!err)
 		err = bpf_map__reuse_fd(relay->maps.hk_room, bpf_map__fd(so->maps.hk_room));
+	hk_phase(HK_PHASE_LOAD);
 	if (!err)
 		err = relay_bpf__load(relay);
+	hk_phase(HK_PHASE_ATTACH);
 	/* An sk_msg program is attached to a map and runs for the sockets in it: msg_redirector for
 	 * applications, delivery for the redirection socket. It goes when the map goes. */
 	if (!err && bpf_prog_attach(bpf_program__fd(relay->progs.hk_redirector),
@@ -71,6 +79,7 @@ static int load_relay(struct hk_attach *attach)
 	if (!err && bpf_prog_attach(bpf_program__fd(relay->progs.hk_deliver),
 				    bpf_map__fd(relay->maps.hk_redir), BPF_SK_MSG_VERDICT, 0))
 		err = -errno;
+	hk_phase(HK_PHASE_OTHER);
 	if (err)
 		hk_error("can't load the relay's programs: %s", strerror(-err));
 	return err;
@@ -226,8 +235,10 @@ int hk_attach_start(struct hk_attach *attach)
 	cgroup_fd = hk_cgroup_open(attach->options->cgroup);
 	if (cgroup_fd < 0)
 		return cgroup_fd;
+	hk_phase(HK_PHASE_ATTACH);
 	attach->sockops_link = bpf_link_create(bpf_program__fd(attach->sockops->progs.hk_sockops),
 					       cgroup_fd, BPF_CGROUP_SOCK_OPS, NULL);
+	hk_phase(HK_PHASE_OTHER);
 	if (attach->sockops_link < 0) {
 		err = -errno;
 		hk_error("can't attach sock_ops to cgroup '%s': %s",

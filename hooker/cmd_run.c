@@ -15,11 +15,11 @@
 #include "hooker/kernel/segmenter.h"
 #include "hooker/log.h"
 
-enum { OPT_CONFIG = 1024, OPT_RULES, OPT_CHECK };
+enum { OPT_CONFIG = 1024, OPT_RULES, OPT_CHECK, OPT_TIMING };
 
 struct run_arguments {
 	struct hk_config_source source;
-	bool check;
+	bool check, timing;
 	char **command; /* NULL = redirect as a daemon */
 };
 
@@ -32,6 +32,9 @@ static const struct argp_option run_options[] = {
 	  "--help` says how they are written",
 	  0 },
 	{ "check", OPT_CHECK, NULL, 0, "Check configuration and options, name every fault, and end",
+	  0 },
+	{ "timing", OPT_TIMING, NULL, 0,
+	  "Print a line of JSON before `ready`, and one at the end: what starting and stopping took",
 	  0 },
 	{ "verbose", 'v', NULL, 0, "Say more, as --log-level debug", 0 },
 	{ "quiet", 'q', NULL, 0, "Only errors, as --log-level error", 0 },
@@ -69,6 +72,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_CONFIG: args->source.path = arg; break;
 	case OPT_RULES: args->source.rules_path = arg; break;
 	case OPT_CHECK: args->check = true; break;
+	case OPT_TIMING: args->timing = true; break;
 	case 'v': give(args, log_level, "debug", state); break;
 	case 'q': give(args, log_level, "error", state); break;
 	case ARGP_KEY_ARGS:
@@ -150,6 +154,7 @@ int cmd_run(int argc, char **argv)
 	report(errors);
 	if (err)
 		return err == -EINVAL ? HK_EXIT_USAGE : HK_EXIT_FAILURE;
+	settings->options.timing = args.timing;
 	hk_log_setup(settings->options.log_level);
 	if (args.check) {
 		err = check_places(&settings->options);

@@ -17,6 +17,7 @@
 #include "hooker/control.h"
 #include "hooker/flows.h"
 #include "hooker/log.h"
+#include "hooker/measure.h"
 #include "hooker/names.h"
 #include "hooker/relay/relay.h"
 #include "hooker/rules/rules.h"
@@ -90,6 +91,11 @@ static json_t *stats_reply(const struct daemon *daemon)
 		hk_transport_name(options->transport), "coverage", options->coverage, "counters",
 		counters_json(bpf_map__fd(daemon->attach->sockops->maps.hk_count)));
 
+	json_object_set_new(
+		reply, "memory",
+		json_pack("{s:I, s:I}", "flow_table_bytes",
+			  hk_map_bytes(bpf_map__fd(daemon->attach->sockops->maps.hk_flows)),
+			  "userspace_bytes", hk_resident_bytes()));
 	if (daemon->relay)
 		json_object_set_new(reply, "relay", hk_relay_stats_json(daemon->relay));
 	return reply;
@@ -274,6 +280,7 @@ out:
 /* ---- the supervisor ---- */
 
 static volatile sig_atomic_t stop_signal;
+static double stopping; /* since when, in ms; 0 = not yet */
 
 static void on_signal(int signo)
 {
@@ -319,6 +326,36 @@ static void destroy_orphans(struct hk_attach *attach)
 	free(orphans.keys);
 }
 
+/* The BPF objects (bpf/NAME.bpf.c) that a datapath is made of. */
+static json_t *objects_json(enum hk_datapath datapath)
+{
+	json_t *objects = json_pack("[s, s]", "sockops", "dispatch");
+
+	if (datapath == HK_DATAPATH_KERNEL)
+		json_array_append_new(objects, json_string("kernel"));
+	if (datapath == HK_DATAPATH_RELAY) {
+		json_array_append_new(objects, json_string("relay"));
+		json_array_append_new(objects, json_string("look"));
+	}
+	return objects;
+}
+
+static void print_line(json_t *object)
+{
+	json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
+	putchar('\n');
+	fflush(stdout);
+	json_decref(object);
+}
+
+static void print_start(const struct hk_options *options)
+{
+	json_t *times = hk_phases_json();
+
+	json_object_set_new(times, "objects", objects_json(options->datapath));
+	print_line(times);
+}
+
 static int start_when_ready(struct hk_attach *attach, int ready_fd)
 {
 	char byte;
@@ -329,6 +366,8 @@ static int start_when_ready(struct hk_attach *attach, int ready_fd)
 	err = hk_attach_start(attach);
 	if (err)
 		return err;
+	if (attach->options->timing)
+		print_start(attach->options);
 	printf("ready\n");
 	fflush(stdout);
 	return 0;
@@ -343,6 +382,8 @@ static int wait_for(pid_t child, struct hk_attach *attach)
 		if (errno != EINTR)
 			return -errno;
 		if (stop_signal) {
+			if (!stopping)
+				stopping = hk_measure_now();
 			hk_attach_stop(attach); /* new connections are plain TCP from here on */
 			kill(child, SIGTERM);
 		}
@@ -393,10 +434,13 @@ int hk_daemon_run(const struct hk_options *options)
 	struct hk_attach attach;
 	int err;
 
+	hk_phase(HK_PHASE_OTHER);
 	err = hk_attach_open(&attach, options);
 	if (err)
 		return err;
 	err = supervise(&attach);
 	hk_attach_close(&attach);
+	if (options->timing && stopping)
+		print_line(json_pack("{s:f}", "detach_ms", hk_measure_now() - stopping));
 	return err;
 }

@@ -10,6 +10,7 @@
 
 #include "bpf/dispatch.skel.h"
 #include "hooker/log.h"
+#include "hooker/measure.h"
 
 struct hk_dispatch {
 	struct dispatch_bpf *skel;
@@ -52,6 +53,7 @@ int hk_dispatch_open(struct hk_dispatch **out, int ifindex, enum hk_xdp_mode mod
 	if (!dispatch)
 		return -ENOMEM;
 	dispatch->link_fd = -1;
+	hk_phase(HK_PHASE_OPEN);
 	dispatch->skel = dispatch_bpf__open();
 	if (!dispatch->skel) {
 		err = -errno;
@@ -62,10 +64,13 @@ int hk_dispatch_open(struct hk_dispatch **out, int ifindex, enum hk_xdp_mode mod
 		if (err)
 			goto out;
 	}
+	hk_phase(HK_PHASE_LOAD);
 	err = dispatch_bpf__load(dispatch->skel);
 	if (err)
 		goto out;
+	hk_phase(HK_PHASE_ATTACH);
 	err = attach(dispatch, ifindex, mode);
+	hk_phase(HK_PHASE_OTHER);
 	if (err)
 		goto out;
 	*out = dispatch;

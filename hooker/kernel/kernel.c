@@ -13,6 +13,7 @@
 #include "hooker/dispatch.h"
 #include "hooker/kernel/segmenter.h"
 #include "hooker/log.h"
+#include "hooker/measure.h"
 #include "hooker/tc.h"
 
 struct hk_kernel {
@@ -137,7 +138,9 @@ int hk_kernel_open(struct hk_kernel **out, const struct hk_kernel_options *optio
 		return -ENOMEM;
 	kernel->ifindex = options->ifindex;
 	kernel->dispatch = options->dispatch;
+	hk_phase(HK_PHASE_OPEN);
 	kernel->skel = kernel_bpf__open();
+	hk_phase(HK_PHASE_ATTACH);
 	if (!kernel->skel) {
 		err = -errno;
 		goto out;
@@ -149,12 +152,15 @@ int hk_kernel_open(struct hk_kernel **out, const struct hk_kernel_options *optio
 	err = share_maps(kernel->skel, options);
 	if (err)
 		goto out;
+	hk_phase(HK_PHASE_LOAD);
 	err = kernel_bpf__load(kernel->skel);
 	if (err) {
 		hk_error("can't load the kernel datapath: %s", strerror(-err));
 		goto out;
 	}
+	hk_phase(HK_PHASE_ATTACH);
 	err = attach(kernel, options->damage);
+	hk_phase(HK_PHASE_OTHER);
 	if (err)
 		goto out;
 	*out = kernel;

@@ -31,6 +31,7 @@ net_exists()
 net_up()
 {
 	local owner='' lock
+	NET_DIRECT=0
 	link_defaults
 	while (($#)); do
 		tb_common_opt "$@"
@@ -44,11 +45,15 @@ net_up()
 			owner=$2
 			shift 2
 			;;
+		--direct) NET_DIRECT=1; shift ;;
 		*) tb_unknown_opt up "$1" ;;
 		esac
 	done
 	tb_begin
 	link_settle
+	link_netem
+	((!NET_DIRECT || ${#LINK_NETEM[@]} == 0)) ||
+		tb_usage "--direct has no router to delay, lose or slow anything" "leave --direct out"
 	tb_need_root up
 	tb_need ip tc ethtool ping jq nsenter unshare flock ss awk
 	((LINK_RATE == 0)) || tb_need iperf3
@@ -97,6 +102,10 @@ net_make()
 		[[ $host != router ]] || forward=(net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1)
 		link_sysctls "${NET_PATH[$host]}" "${forward[@]}"
 	done
+	if ((NET_DIRECT)); then
+		net_cable_direct
+		return
+	fi
 	net_cable client 1
 	net_cable server 2
 	((${#LINK_NETEM[@]} == 0)) || for host in client server; do
@@ -134,6 +143,30 @@ net_cable()
 		route add default via 10.99.$n.1 congctl cubic
 		route add default via fd99:$n::1 congctl cubic
 	END
+}
+
+# net_cable_direct: the same addresses, one cable between the two; the router stands beside it.
+net_cable_direct()
+{
+	local host peer n ns pmac
+	tb_cmd ip link add eth0 netns "${NET_NS[client]}" mtu "$LINK_MTU" address 02:00:0a:63:01:02 type veth \
+		peer name eth0 netns "${NET_NS[server]}" mtu "$LINK_MTU" address 02:00:0a:63:02:02
+	for host in client server; do
+		link_offloads "${NET_PATH[$host]}" eth0
+		tb_batch ip -n "${NET_NS[$host]}" <<<$'link set lo up\nlink set eth0 up'
+	done
+	for host in client server; do
+		[[ $host == client ]] && n=1 peer=2 || n=2 peer=1
+		ns=${NET_NS[$host]} pmac=02:00:0a:63:0$peer:02
+		tb_batch ip -n "$ns" <<-END
+			addr add 10.99.$n.2/24 dev eth0
+			addr add fd99:$n::2/64 dev eth0 nodad
+			neigh replace 10.99.$peer.2 lladdr $pmac dev eth0 nud permanent
+			neigh replace fd99:$peer::2 lladdr $pmac dev eth0 nud permanent
+			route add default dev eth0 congctl cubic
+			route add fd99::/16 dev eth0 congctl cubic
+		END
+	done
 }
 
 net_record()

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/../.."
 source testbed/lib/tap.sh
 ((EUID == 0)) || skip_all "needs root"
 
-plan 34
+plan 37
 T=testbed/testbed
 a=t$$a b=t$$b
 defer "$T --name $b down"
@@ -35,6 +35,10 @@ ok "a server listens" wait_until 10 $T --name "$a" exec client -- nc -zw1 10.99.
 # In each transfer the route's congestion control counts, not the machine's.
 is "cubic is in use" "$($T --name "$a" exec client -- bash -c 'nc 10.99.2.2 5000 < <(sleep 2) & for i in {1..100}; do
 	ss -Htin dst 10.99.2.2 | grep -o cubic && break; sleep 0.02; done; kill $!' | head -n 1)" cubic
+
+exits "up without a router" 0 $T --name "$b" up --direct
+ok "... IPv4 across, both ways" $T --name "$b" exec server -- ping -qc1 -W5 10.99.1.2
+ok "... and IPv6" $T --name "$b" exec client -- ping -qc1 -W5 fd99:2::2
 
 exits "down" 0 $T --name "$a" down
 wait $server 2>/dev/null || :

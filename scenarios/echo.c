@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What benchmarks ask of a connection:
- *   prog_echo serve PORT            echoes whatever comes, any number of connections
- *   prog_echo ping HOST PORT COUNT  COUNT round trips of one byte; prints the median in microseconds
- *   prog_echo rate HOST PORT COUNT  COUNT connections one after another, one round trip each; prints how
- *                                   many a second
- *   prog_echo hold HOST PORT COUNT  COUNT connections at once, one round trip on each; prints "held",
- *                                   waits for a line on stdin, does one more round trip on each
+ * An ordinary TCP echo server, and clients that measure what `scenarios/bench` asks of a connection:
+ *   echo serve PORT              echoes whatever comes, any number of connections
+ *   echo ping HOST PORT SECONDS  round trips of one byte; prints the median in microseconds
+ *   echo rate HOST PORT SECONDS  connections one after another, one round trip each; prints how many a second
+ *   echo hold HOST PORT COUNT    COUNT connections at once, one round trip on each; prints "held", waits for
+ *                                a line on stdin, does one more round trip on each, prints "done"
  */
 #include <errno.h>
 #include <netdb.h>
@@ -21,7 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LAST 'q' /* the server closes after this byte */
+#define LAST	  'q' /* the server closes after this byte */
+#define PINGS_MAX (1 << 20)
 
 static void die(const char *what)
 {
@@ -112,29 +112,31 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void ping(const char *host, const char *port, int count)
+static void ping(const char *host, const char *port, double seconds)
 {
-	double *us = calloc(count, sizeof(*us)), start;
-	int fd = dial(host, port), i;
+	double *us = calloc(PINGS_MAX, sizeof(*us)), end = now_us() + seconds * 1e6, start;
+	int fd = dial(host, port), count = 0;
 
-	for (i = 0; i < count; i++) {
+	if (!us)
+		die("calloc");
+	do {
 		start = now_us();
 		round_trip(fd, 'x');
-		us[i] = now_us() - start;
-	}
+		us[count++] = now_us() - start;
+	} while (count < PINGS_MAX && now_us() < end);
 	qsort(us, count, sizeof(*us), compare);
 	printf("%.2f\n", us[count / 2]);
 	free(us);
 	close(fd);
 }
 
-static void rate(const char *host, const char *port, int count)
+static void rate(const char *host, const char *port, double seconds)
 {
 	double start = now_us();
+	int fd, count = 0;
 	char end;
-	int fd, i;
 
-	for (i = 0; i < count; i++) {
+	do {
 		fd = dial(host, port);
 		/* The server's end waits out TIME_WAIT: else connect() would soon be measuring its
 		 * search for a free port. */
@@ -142,7 +144,8 @@ static void rate(const char *host, const char *port, int count)
 		if (recv(fd, &end, 1, 0))
 			die("end");
 		close(fd);
-	}
+		count++;
+	} while (now_us() - start < seconds * 1e6);
 	printf("%.1f\n", count / ((now_us() - start) / 1e6));
 }
 
@@ -168,20 +171,22 @@ static void hold(const char *host, const char *port, int count)
 int main(int argc, char **argv)
 {
 	struct rlimit files;
+	double amount;
 
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
 	if (argc == 3 && !strcmp(argv[1], "serve"))
 		serve(argv[2]);
-	if (argc != 5 || atoi(argv[4]) < 1)
+	amount = argc == 5 ? atof(argv[4]) : 0;
+	if (!(amount > 0))
 		return 2;
 	if (!strcmp(argv[1], "ping"))
-		ping(argv[2], argv[3], atoi(argv[4]));
+		ping(argv[2], argv[3], amount);
 	else if (!strcmp(argv[1], "rate"))
-		rate(argv[2], argv[3], atoi(argv[4]));
+		rate(argv[2], argv[3], amount);
 	else if (!strcmp(argv[1], "hold"))
-		hold(argv[2], argv[3], atoi(argv[4]));
+		hold(argv[2], argv[3], amount);
 	else
 		return 2;
 	return 0;
