@@ -369,13 +369,21 @@ static __always_inline void hk_state_changed(struct bpf_sock_ops *ctx)
 		hk_relay_state(ctx, &key, flow);
 }
 
+/* The daemons' own pairs and links: nothing to negotiate, nothing worth a line of `hooker flows`. */
+static __always_inline int hk_is_own(struct bpf_sock_ops *ctx)
+{
+	if (ctx->family != HK_AF_INET)
+		return 0;
+	return ctx->local_ip4 == bpf_htonl(HK_PAIR_ADDRESS) || ctx->local_port == HK_RELAY_PORT ||
+	       ctx->remote_port == bpf_htonl(HK_RELAY_PORT);
+}
+
 SEC("sockops")
 int hk_sockops(struct bpf_sock_ops *ctx)
 {
 	struct hk_flow_key key;
 
-	/* Our own pairs: nothing to negotiate, nothing worth a line of `hooker flows`. */
-	if (ctx->family == HK_AF_INET && ctx->local_ip4 == bpf_htonl(HK_PAIR_ADDRESS))
+	if (hk_is_own(ctx))
 		return 1;
 	switch (ctx->op) {
 	case BPF_SOCK_OPS_TCP_CONNECT_CB:

@@ -55,12 +55,12 @@ _Static_assert(sizeof(struct hk_option) == 8, "the option is 8 bytes on the wire
 #define HK_KERNEL_COVERAGE 24
 
 /* Ports on which every relay daemon listens; 18507 = 0x484b, "HK". */
-#define HK_RELAY_PORT	   18507 /* UDP */
+#define HK_RELAY_PORT	   18507 /* UDP; TCP: links */
 #define HK_RELAY_LITE_PORT 18508 /* UDP-Lite */
 
 /*
  * Relay frames (hooker/rdt/README.md is the prose). One frame fills one UDP or UDP-Lite datagram: this
- * header, then `len` payload bytes. On a TCP carrier frames follow each other without separator.
+ * header, then `len` payload bytes.
  *
  * A frame carries no checksum of its own: that is the UDP checksum's work, which a Hooker sender
  * always fills. UDP-Lite coverage must be at least HK_FRAME_COVERAGE (its own 8 bytes and this whole
@@ -120,6 +120,24 @@ struct hk_ack_range {
 	__be32 first;
 	__be32 last; /* inclusive */
 } __attribute__((packed));
+
+/*
+ * Link: the carrier for paths that swallow or refuse datagrams, one TCP connection between two daemons
+ * to HK_RELAY_PORT, from the address that the relayed connections have. First the accepting side sends
+ * this greeting; until it has come, nothing is known about the peer's daemon. Then, both ways, frames
+ * as above, one after another, of any connection between the two addresses; `len` of each header
+ * says where the next one begins. Bytes that cannot be a frame, and frames of other hosts'
+ * connections, end the link; what was on its way on it is sent again on the next.
+ *
+ * A connection moves to a link when its datagrams get no answer; its peer follows with the first frame
+ * that arrives there. Both carriers may deliver during the move: offsets sort it out.
+ */
+struct hk_link_greeting {
+	__be16 magic; /* HK_OPT_EXID */
+	__u8 version; /* HK_WIRE_VERSION */
+	__u8 pad[5];
+} __attribute__((packed));
+_Static_assert(sizeof(struct hk_link_greeting) == 8, "the greeting is 8 bytes on the wire");
 
 #define HK_ACK_RANGES_MAX   32
 #define HK_FRAME_COVERAGE   (8 + 64)

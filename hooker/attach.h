@@ -23,7 +23,7 @@ struct hk_options {
 	enum hk_datapath datapath;
 	enum hk_transport transport;
 	uint16_t coverage;	 /* UDP-Lite coverage in bytes, 0 = whole datagram */
-	unsigned int path_ttl_s; /* kernel: how long a path that refused is left alone */
+	unsigned int path_ttl_s; /* how long a path that refused is left alone */
 	bool damage;		 /* kernel: accept damaged payload where no rule says otherwise */
 	bool damage_rules;	 /* kernel: some rule may */
 	char *rules_text;	 /* NULL = none; hooker/rules/rules.h says how they are written */

@@ -207,6 +207,7 @@ static int daemon_open(struct daemon *daemon, struct hk_attach *attach)
 		hk_relay_options_default(&relay_options);
 		if (attach->options->connection_memory)
 			relay_options.connection_memory = attach->options->connection_memory;
+		relay_options.paper = attach->options->paper;
 		if (attach->options->memory)
 			relay_options.memory = attach->options->memory;
 		err = hk_relay_open(&daemon->relay, attach, daemon->base, &relay_options);

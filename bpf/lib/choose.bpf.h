@@ -80,7 +80,8 @@ static __noinline int hk_choose(const struct hk_flow_key *key, struct hk_half *c
 	if (choice->datapath == HK_DATAPATH_RELAY) {
 		if (!(config->flags & HK_CONFIG_RELAY_LITE))
 			choice->transport = HK_TRANSPORT_UDP;
-		return hk_key_is_ip4(key) ? 0 : HK_REASON_IPV6;
+		if (!hk_key_is_ip4(key))
+			return HK_REASON_IPV6;
 	}
 	return hk_path_refused(key, choice->transport) ? HK_REASON_PATH_CACHED : 0;
 }

@@ -34,7 +34,7 @@ const struct argp_option hk_setting_options[] = {
 	{ "coverage", KEY_COVERAGE, "BYTES", 0,
 	  "UDP-Lite checksum coverage, 0 or 8-65535 (default: 0, the whole datagram)", 0 },
 	{ "remember", KEY_REMEMBER, "SECONDS", 0,
-	  "kernel: leave a path alone that refused the transport (default: 60; 0: always try)", 0 },
+	  "Leave a path alone that refused the transport (default: 60; 0: always try)", 0 },
 	{ "accept-damage", KEY_DAMAGE, NULL, 0,
 	  "kernel, UDP-Lite: hand over payload damaged outside the checksum coverage", 0 },
 	{ "cgroup", 'c', "PATH", 0,

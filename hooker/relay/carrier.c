@@ -13,6 +13,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <linux/errqueue.h>
+#include <linux/icmp.h>
 
 #include "hooker/log.h"
 
@@ -20,7 +22,6 @@
 #define RECEIVE_BATCH  16 /* messages a system call */
 #define RECEIVE_SIZE   65536 /* of one: many datagrams, coalesced by UDP GRO */
 #define RECEIVE_ROUNDS 8     /* then let other sockets have their turn */
-#define DELIVERY_BATCH 64    /* datagrams handed to an application at once */
 #define SOCKET_BUFFER  (8 * 1024 * 1024)
 
 struct carrier {
@@ -156,69 +157,24 @@ void carrier_send(struct conn *conn, uint64_t now)
 	} while (count == SEND_BATCH);
 }
 
-/* Bytes that arrived in order and await one delivery to one application. */
-struct pending {
-	struct conn *conn;
-	struct iovec iov[DELIVERY_BATCH];
-	int count;
-};
-
-static void pending_flush(struct carrier *carrier, struct pending *pending, uint64_t now)
+static void send_reply(struct carrier *carrier, struct rdt_datagram *reply, struct sockaddr_in *to,
+		       uint32_t source)
 {
-	ssize_t done;
-
-	if (!pending->count)
-		return;
-	done = redirect_deliver(carrier->relay->redirect, pending->conn, pending->iov,
-				pending->count);
-	rdt_direct_done(pending->conn->rdt, now, pending->iov, pending->count, done > 0 ? done : 0);
-	if (done > 0) {
-		pending->conn->to_app += done;
-		pending->conn->since_look += done;
-	}
-	if (done < 0)
-		conn_fail(pending->conn, HK_CODE_RST, HK_REASON_NONE);
-	pending->conn->blocked = done == 0;
-	pending->count = 0;
-}
-
-/* No connection: tell the peer, unless it is telling us. */
-static void answer_unknown(struct carrier *carrier, const struct rdt_frame *frame,
-			   struct sockaddr_in *to)
-{
-	struct rdt_datagram reset;
 	struct control control;
 	struct msghdr msg;
 
-	carrier->relay->stats.unknown++;
-	if (rdt_stateless_reset(frame, &reset) <= 0)
-		return;
-	fill_message(&msg, &control, to, frame->id.key.src_ip4, 0);
-	msg.msg_iov = reset.iov;
-	msg.msg_iovlen = reset.niov;
+	fill_message(&msg, &control, to, source, 0);
+	msg.msg_iov = reply->iov;
+	msg.msg_iovlen = reply->niov;
 	if (sendmsg(carrier->fd, &msg, MSG_DONTWAIT) < 0)
 		carrier->send_errors++;
-}
-
-static struct conn *find(struct hk_relay *relay, const struct rdt_frame *frame)
-{
-	struct conn *conn = conn_find(relay, &frame->id.key, frame->id.local_isn);
-
-	if (!conn) {
-		/* Its announcement may be waiting behind this very datagram. */
-		relay_consume_events(relay);
-		conn = conn_find(relay, &frame->id.key, frame->id.local_isn);
-	}
-	return conn && conn->remote_isn == frame->id.remote_isn ? conn : NULL;
 }
 
 static void input(struct carrier *carrier, const uint8_t *bytes, size_t len,
 		  struct sockaddr_in *from, struct pending *pending, uint64_t now)
 {
-	struct hk_relay *relay = carrier->relay;
+	struct rdt_datagram reply;
 	struct rdt_frame frame;
-	struct iovec direct;
-	struct conn *conn;
 	int ret;
 
 	carrier->received++;
@@ -227,22 +183,12 @@ static void input(struct carrier *carrier, const uint8_t *bytes, size_t len,
 		carrier->malformed[RDT_BAD(ret)]++;
 		return;
 	}
-	/* Only the flow's peer may speak for it. */
-	if (from->sin_addr.s_addr != frame.id.key.dst_ip4 ||
-	    from->sin_port != htons(carrier->port)) {
-		relay->stats.foreign++;
+	if (from->sin_port != htons(carrier->port)) {
+		carrier->relay->stats.foreign++;
 		return;
 	}
-	conn = find(relay, &frame);
-	if (!conn) {
-		answer_unknown(carrier, &frame, from);
-		return;
-	}
-	if (pending->conn != conn || pending->count == DELIVERY_BATCH)
-		pending_flush(carrier, pending, now);
-	pending->conn = conn;
-	if (conn_input(conn, now, &frame, &direct) & RDT_EV_DIRECT)
-		pending->iov[pending->count++] = direct;
+	if (input_frame(pending, now, &frame, from->sin_addr.s_addr, NULL, &reply) > 0)
+		send_reply(carrier, &reply, from, frame.id.key.src_ip4);
 }
 
 /* UDP GRO joins datagrams of equal size; the control message tells which (Linux 5.0). */
@@ -264,7 +210,7 @@ static size_t segment_size(struct msghdr *msg, size_t len)
 static bool receive(struct carrier *carrier)
 {
 	struct mmsghdr msgs[RECEIVE_BATCH] = { 0 };
-	struct pending pending = { 0 };
+	struct pending pending = { .relay = carrier->relay };
 	uint64_t now;
 	int i, got;
 
@@ -292,44 +238,52 @@ static bool receive(struct carrier *carrier)
 			input(carrier, carrier->in[i].bytes + at, len - at < size ? len - at : size,
 			      &carrier->in[i].from, &pending, now);
 	}
-	pending_flush(carrier, &pending, now);
+	input_flush(&pending, now);
 	return got == RECEIVE_BATCH;
 }
 
-/*
- * ICMP says that nobody listens at the peer: its daemon is gone, and with it what it held. The error
- * quotes our datagram; only a quoted identity that matches a connection counts, so that forging it is
- * as hard as forging a frame.
- */
-static struct conn *find_quoted(struct hk_relay *relay, const struct hk_frame *frame)
+static void receive_error(struct carrier *carrier, struct msghdr *msg, const void *quoted,
+			  size_t len)
 {
-	struct sock_key key = {
-		.src_ip4 = frame->src_ip4,
-		.dst_ip4 = frame->dst_ip4,
-		.src_port = ntohl(frame->src_port),
-		.dst_port = ntohl(frame->dst_port),
-	};
-	struct conn *conn = conn_find(relay, &key, ntohl(frame->src_isn));
+	struct sock_extended_err error;
+	struct cmsghdr *cmsg;
 
-	return conn && conn->remote_isn == ntohl(frame->dst_isn) ? conn : NULL;
+	for (cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
+		if (cmsg->cmsg_level != IPPROTO_IP || cmsg->cmsg_type != IP_RECVERR)
+			continue;
+		memcpy(&error, CMSG_DATA(cmsg), sizeof(error));
+		if (error.ee_origin != SO_EE_ORIGIN_ICMP)
+			continue;
+		carrier->icmp_errors++;
+		if (error.ee_type == ICMP_DEST_UNREACH)
+			icmp_quoted(carrier->relay, error.ee_code, quoted, len);
+	}
 }
 
+/* The error queue: ICMP, with the datagram of ours that it quotes. */
 static void receive_errors(struct carrier *carrier)
 {
+	union {
+		uint8_t bytes[CMSG_SPACE(sizeof(struct sock_extended_err) +
+					 sizeof(struct sockaddr_in))];
+		struct cmsghdr align;
+	} control;
 	struct hk_frame frame;
-	struct conn *conn;
+	ssize_t len;
 
 	for (;;) {
 		struct iovec iov = { &frame, sizeof(frame) };
-		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-		ssize_t len = recvmsg(carrier->fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT);
+		struct msghdr msg = {
+			.msg_iov = &iov,
+			.msg_iovlen = 1,
+			.msg_control = &control,
+			.msg_controllen = sizeof(control),
+		};
 
+		len = recvmsg(carrier->fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT);
 		if (len < 0)
 			return;
-		carrier->icmp_errors++;
-		conn = len == sizeof(frame) ? find_quoted(carrier->relay, &frame) : NULL;
-		if (conn)
-			conn_peer_gone(conn);
+		receive_error(carrier, &msg, &frame, len);
 	}
 }
 

@@ -20,6 +20,7 @@
 #define RETRY_NS       1000000ull     /* delivery refused for want of memory: try again */
 #define MISSING_NS     (1 * NS_PER_S) /* bytes the application sent must have come by then */
 #define SILENCE_NS     (8 * NS_PER_S) /* the peer has not answered for so long: it is gone */
+#define IDLE_NS	       (3 * NS_PER_S) /* nothing heard for so long: ask */
 #define LINGER_NS      (60 * NS_PER_S) /* longest wait for the kernel's CLOSE after the stream's end */
 #define FAIL_LINGER_NS (5 * NS_PER_S)
 
@@ -32,21 +33,6 @@ struct conn *conn_find(struct hk_relay *relay, const struct sock_key *key, uint3
 
 	HASH_FIND(hh, relay->conns, &id, sizeof(id), conn);
 	return conn;
-}
-
-static struct rdt_path *path_get(struct hk_relay *relay, uint32_t remote_ip4)
-{
-	struct path *path;
-
-	HASH_FIND(hh, relay->paths, &remote_ip4, sizeof(remote_ip4), path);
-	if (path)
-		return &path->rdt;
-	path = calloc(1, sizeof(*path));
-	if (!path)
-		return NULL; /* a connection without memory of its path works, too */
-	path->remote_ip4 = remote_ip4;
-	HASH_ADD(hh, relay->paths, remote_ip4, sizeof(path->remote_ip4), path);
-	return &path->rdt;
 }
 
 void conn_touch(struct conn *conn)
@@ -75,17 +61,19 @@ int conn_open(struct hk_relay *relay, const struct hk_event *event)
 	conn->remote_isn = event->remote_isn;
 	conn->relay = relay;
 	conn->is_client = event->is_client;
+	conn->transport = event->transport;
 	conn->carrier = event->transport == HK_TRANSPORT_UDPLITE ? relay->udplite : relay->udp;
+	conn->path = path_get(relay, event->key.dst_ip4);
 	conn->armed = conn->deadline = conn->repeat_at = RDT_NEVER;
 	conn->slot = HK_SLOT_NONE;
-	conn->opened = relay_now();
+	conn->opened = conn->heard_at = relay_now();
 	rdt_config_default(&config);
 	config.max_datagram = relay->options.max_datagram;
 	config.send_buffer = memory_send_buffer(&relay->options);
 	config.recv_buffer = memory_window(&relay->options);
 	config.initial_rtt = event->rtt_us * 1000ull;
 	conn->rdt =
-		rdt_conn_create(&config, &id, path_get(relay, event->key.dst_ip4), conn->opened);
+		rdt_conn_create(&config, &id, conn->path ? &conn->path->rdt : NULL, conn->opened);
 	conn->backlog = evbuffer_new();
 	conn->timer = evtimer_new(relay->base, on_timer, conn);
 	HASH_ADD(hh, relay->conns, id, sizeof(conn->id), conn);
@@ -127,12 +115,14 @@ void conn_destroy(struct conn *conn)
 	forget_in_kernel(conn);
 	memory_forget(conn);
 	pair_release(conn);
+	link_forget(conn);
 	HASH_DEL(conn->relay->conns, conn);
 	if (conn->timer)
 		event_free(conn->timer);
 	if (conn->backlog)
 		evbuffer_free(conn->backlog);
 	rdt_conn_destroy(conn->rdt);
+	path_put(conn->path);
 	free(conn);
 }
 
@@ -208,6 +198,7 @@ int conn_input(struct conn *conn, uint64_t now, const struct rdt_frame *frame, s
 	events = rdt_input(conn->rdt, now, frame, direct);
 	if (events < 0)
 		return 0;
+	conn->heard_at = now;
 	conn_touch(conn);
 	conn->want_read |= events & RDT_EV_WRITABLE && !conn->reading;
 	if (conn->is_client && !(conn->order & HK_ORDER_CONFIRMED))
@@ -301,7 +292,7 @@ static void check_deadline(struct conn *conn, uint64_t now)
 
 	rdt_stats(conn->rdt, &stats);
 	if (!conn->failed && stats.waiting_since && now > stats.waiting_since + SILENCE_NS) {
-		conn_fail(conn, HK_CODE_TIMEOUT, HK_REASON_BLACKHOLE);
+		conn_peer_gone(conn, HK_REASON_BLACKHOLE);
 		return;
 	}
 	if (now < conn->deadline)
@@ -309,6 +300,7 @@ static void check_deadline(struct conn *conn, uint64_t now)
 	conn->deadline = RDT_NEVER;
 	if (conn->failed || rdt_state(conn->rdt, now) == RDT_CLOSED) {
 		conn->socket_closed = true; /* its CLOSE event was lost, or is of no interest */
+		conn->gone = conn->failed && conn->link; /* nothing repeats a RESET there */
 	} else if (conn->ended && is_missing(conn)) {
 		/* Nothing was left to read, and still bytes are missing: a send() failed half way,
 		 * and what its header promised will never come. */
@@ -323,11 +315,36 @@ static void check_deadline(struct conn *conn, uint64_t now)
 	}
 }
 
+/*
+ * An idle connection asks from time to time whether the peer's daemon still knows it: one that died took
+ * with it what it had acknowledged, and whoever waits for an answer to that must hear of it.
+ */
+static uint64_t silence_due(const struct conn *conn)
+{
+	if (conn->failed || conn->relay->options.paper ||
+	    rdt_state(conn->rdt, conn->heard_at) != RDT_OPEN)
+		return RDT_NEVER;
+	return (conn->heard_at > conn->asked_at ? conn->heard_at : conn->asked_at) + IDLE_NS;
+}
+
+static void break_silence(struct conn *conn, uint64_t now)
+{
+	if (now < silence_due(conn))
+		return;
+	conn->asked_at = now;
+	rdt_probe(conn->rdt);
+}
+
 static void arm_timer(struct conn *conn, uint64_t now)
 {
-	uint64_t due = rdt_next_timeout(conn->rdt);
+	/* A full link says itself when there is room. */
+	uint64_t due = conn->in_queue ? RDT_NEVER : rdt_next_timeout(conn->rdt);
 	struct timeval tv;
 
+	if (fallback_due(conn) < due)
+		due = fallback_due(conn);
+	if (silence_due(conn) < due)
+		due = silence_due(conn);
 	if (conn->deadline < due)
 		due = conn->deadline;
 	if (conn->repeat_at < due)
@@ -348,7 +365,7 @@ static void arm_timer(struct conn *conn, uint64_t now)
 
 static bool is_over(struct conn *conn, uint64_t now)
 {
-	if (rdt_state(conn->rdt, now) != RDT_CLOSED)
+	if (rdt_state(conn->rdt, now) != RDT_CLOSED && !conn->gone)
 		return false;
 	if (conn->socket_closed && conn->ending == ENDING_NONE)
 		return true;
@@ -367,7 +384,10 @@ void conn_settle(struct conn *conn, uint64_t now)
 		deliver_buffered(conn, now);
 		memory_credit(conn, now);
 	}
-	carrier_send(conn, now);
+	if (conn->link)
+		link_send(conn, now);
+	else
+		carrier_send(conn, now);
 	/* What was sent may have made room. */
 	if (!conn->failed)
 		ending_release(conn);
@@ -388,7 +408,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	conn->armed = RDT_NEVER;
 	rdt_on_timeout(conn->rdt, now);
+	break_silence(conn, now);
 	check_deadline(conn, now);
+	fallback_check(conn, now);
 	ending_repeat(conn, now);
 	conn_touch(conn);
 	relay_settle(relay);

@@ -22,6 +22,9 @@ struct carrier;
 struct redirect;
 struct pairs;
 struct look_bpf;
+struct links;
+struct link;
+struct icmp;
 
 struct conn_id { /* hash key: no padding */
 	struct sock_key key;
@@ -46,6 +49,7 @@ enum ending {
 /* What is remembered about one remote host, shared by its connections. */
 struct path {
 	uint32_t remote_ip4;
+	uint32_t users; /* connections */
 	struct rdt_path rdt;
 	UT_hash_handle hh;
 };
@@ -55,7 +59,17 @@ struct conn {
 	struct conn_id id;
 	uint32_t remote_isn;
 	struct hk_relay *relay;
-	struct carrier *carrier;
+	struct path *path;
+	uint8_t transport;	 /* enum hk_transport agreed on */
+	struct carrier *carrier; /* datagrams; unless: */
+	struct link *link;	 /* its frames travel in TCP */
+	struct link *wanted;	 /* may be its next link */
+	enum hk_reason fallback; /* why, once it has moved */
+	uint64_t refused_at;	 /* datagrams were refused, and nothing was heard since; 0 = no */
+	uint64_t move_at;	 /* when to move to wanted, if that is up */
+	uint64_t heard_at;	 /* last frame of the peer */
+	uint64_t asked_at;	 /* last probe of an idle connection */
+	uint64_t stall_ns;	 /* how long no answer had come when it moved */
 	struct rdt_conn *rdt;
 	struct evbuffer *backlog; /* taken off the shared socket, not yet in rdt's buffer */
 	uint32_t slot;		  /* its loopback pair, or HK_SLOT_NONE */
@@ -85,17 +99,22 @@ struct conn {
 	bool want_read;	    /* pair: there may be something to read */
 	bool paused;	    /* pair: not read for want of memory */
 	bool shut;	    /* pair: side B is shut down, EOF will follow */
+	bool gone;	    /* forget it as soon as its end is with the application */
 	bool drained;	    /* every byte of the application has been taken */
 	bool behind;	    /* the application has not read what it was given */
 	bool blocked;	    /* delivery refused for now: try again later */
 	bool dirty;	    /* on the relay's list of connections to settle */
+	bool in_queue;	    /* of its link: waits for room to send */
 	struct conn *next_dirty;
+	struct conn *queue_prev, *queue_next;
 	UT_hash_handle hh;
 };
 
 struct relay_stats {
 	uint64_t connections, refused, failed, foreign, unknown, injected, delivered_bytes,
 		taken_bytes, bounced, retries, kicks, memory_peak, dropped_for_memory;
+	uint64_t fallbacks[HK_REASON_MAX]; /* connections that moved to a link, by why */
+	uint64_t stall_max_ns;		   /* longest time without an answer before one did */
 };
 
 struct hk_relay {
@@ -103,6 +122,8 @@ struct hk_relay {
 	struct event_base *base;
 	struct hk_relay_options options;
 	struct carrier *udp, *udplite; /* udplite: NULL where it is not deployed */
+	struct links *links;
+	struct icmp *icmp; /* UDP-Lite only */
 	struct redirect *redirect;
 	struct pairs *pairs;
 	struct look_bpf *look; /* NULL: this kernel can't tell what an application has not read */
@@ -113,6 +134,7 @@ struct hk_relay {
 	struct event *events_ready;
 	struct conn *conns;
 	struct path *paths;
+	struct event *paths_tick;
 	struct conn *dirty;
 	struct relay_stats stats;
 };
@@ -146,8 +168,11 @@ void conn_fail(struct conn *conn, uint8_t code, enum hk_reason reason);
 
 /* XDP took a FIN, a RST or the acknowledgement of our FIN off the wire. */
 void conn_hold(struct conn *conn, const struct hk_event *event);
-/* The peer's daemon is gone: both applications must hear of it, also behind the peer's plain TCP. */
-void conn_peer_gone(struct conn *conn);
+/*
+ * The peer's daemon is gone or out of reach: both applications must hear of it, the peer's by a RST in
+ * TCP. @reason: HK_REASON_DAEMON_STOPPED or HK_REASON_BLACKHOLE.
+ */
+void conn_peer_gone(struct conn *conn, enum hk_reason reason);
 /* Tells the BPF programs: enum hk_order_flags, in addition to those given before. */
 void ending_order(struct conn *conn, uint32_t flags);
 /* The local application learns at once, as it would from TCP: ECONNRESET. */
@@ -222,6 +247,71 @@ void carrier_close(struct carrier *carrier);
 /* Sends what rdt has for @conn now. */
 void carrier_send(struct conn *conn, uint64_t now);
 json_t *carrier_stats_json(const struct carrier *carrier);
+
+/* ---- input.c: frames of any carrier to their connections ---- */
+
+#define DELIVERY_BATCH 64 /* frames handed to an application at once */
+
+/* Bytes that arrived in order and await one delivery to one application. */
+struct pending {
+	struct hk_relay *relay;
+	struct conn *conn;
+	struct iovec iov[DELIVERY_BATCH];
+	int count;
+};
+
+/*
+ * A frame from @from_ip4, on @link or, if that is NULL, in a datagram. Returns 0, 1 = send *reply back,
+ * or -EPERM: the sender may not speak for that connection.
+ */
+int input_frame(struct pending *pending, uint64_t now, const struct rdt_frame *frame,
+		uint32_t from_ip4, struct link *link, struct rdt_datagram *reply);
+/* Hands over what is pending, before the frames' memory is used again. */
+void input_flush(struct pending *pending, uint64_t now);
+
+/* ---- path.c ---- */
+
+int paths_open(struct hk_relay *relay);
+void paths_close(struct hk_relay *relay);
+/* NULL: no memory. Every path_get() has its path_put(); NULL is fine. */
+struct path *path_get(struct hk_relay *relay, uint32_t remote_ip4);
+void path_put(struct path *path);
+/* Is there a connection with that host? */
+bool path_known(const struct hk_relay *relay, uint32_t remote_ip4);
+
+/* ---- link.c: TCP between two daemons, for paths that swallow datagrams ---- */
+
+int links_open(struct links **out, struct hk_relay *relay);
+void links_close(struct links *links);
+json_t *links_stats_json(const struct links *links);
+/* The link between two addresses, perhaps a new one that is not up. Returns 0 or -errno. */
+int link_get(struct link **out, struct hk_relay *relay, uint32_t local_ip4, uint32_t remote_ip4);
+bool link_is_up(const struct link *link);
+/* Sends on conn->link what rdt has and what there is room for. */
+void link_send(struct conn *conn, uint64_t now);
+/* @conn waits no longer for room. */
+void link_forget(struct conn *conn);
+
+/* ---- icmp.c ---- */
+
+int icmp_open(struct icmp **out, struct hk_relay *relay);
+void icmp_close(struct icmp *icmp);
+/* A destination-unreachable of @code quotes a datagram of ours. */
+void icmp_quoted(struct hk_relay *relay, uint8_t code, const void *quoted, size_t len);
+
+/* ---- fallback.c: from datagrams to a link ---- */
+
+/* Moves @conn, or prepares to, if its datagrams get no answer. Call now and then. */
+void fallback_check(struct conn *conn, uint64_t now);
+uint64_t fallback_due(const struct conn *conn);
+/* The path or the peer's host refuses the datagrams of @conn. */
+void fallback_refused(struct conn *conn, uint64_t now);
+/* The peer has sent a frame of @conn on @link. */
+void fallback_follow(struct conn *conn, struct link *link, uint64_t now);
+void fallback_link_up(struct hk_relay *relay, struct link *link);
+/* @link is about to go; @err: a positive errno, ECONNREFUSED = the peer has no Hooker, or a new one. */
+void fallback_link_down(struct hk_relay *relay, struct link *link, int err);
+bool fallback_uses(const struct hk_relay *relay, const struct link *link);
 
 /* ---- inject.c: TCP segments put where XDP would have passed them ---- */
 

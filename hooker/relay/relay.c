@@ -11,6 +11,7 @@
 
 #include "bpf/relay.skel.h"
 #include "hooker/log.h"
+#include "hooker/names.h"
 #include "hooker/sockdestroy.h"
 
 uint64_t relay_now(void)
@@ -118,9 +119,15 @@ int hk_relay_open(struct hk_relay **out, struct hk_attach *attach, struct event_
 		hk_warn("this kernel does not tell what applications have not read: slow readers are "
 			"not bounded");
 	if (!err)
+		err = paths_open(relay);
+	if (!err)
+		err = links_open(&relay->links, relay);
+	if (!err)
 		err = carrier_open(&relay->udp, relay, HK_RELAY_PORT);
 	if (!err && attach->udplite)
 		err = carrier_open(&relay->udplite, relay, HK_RELAY_LITE_PORT);
+	if (!err && attach->udplite)
+		err = icmp_open(&relay->icmp, relay);
 	if (!err)
 		err = open_events(relay);
 	if (err) {
@@ -153,19 +160,41 @@ json_t *hk_relay_flow_json(const struct hk_relay *relay, const struct sock_key *
 {
 	struct conn *conn = conn_find((struct hk_relay *)relay, key, local_isn);
 	struct rdt_stats st;
+	json_t *object;
 
 	if (!conn)
 		return NULL;
 	rdt_stats(conn->rdt, &st);
-	return json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:b}", "tx_bytes",
-			 (json_int_t)conn->from_app, "rx_bytes", (json_int_t)conn->to_app,
-			 "backlog_bytes", (json_int_t)evbuffer_get_length(conn->backlog),
-			 "unacked_bytes", (json_int_t)st.in_flight, "rtt_ms", st.srtt / 1e6,
-			 "min_rtt_ms", st.min_rtt / 1e6, "cwnd_bytes", (json_int_t)st.cwnd,
-			 "retransmissions", (json_int_t)st.rtx_packets, "probe_timeouts",
-			 (json_int_t)st.pto_total, "memory_bytes", (json_int_t)conn->memory,
-			 "unread_bytes", (json_int_t)conn->unread, "paired",
-			 conn->slot != HK_SLOT_NONE);
+	object = json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:b}",
+			   "tx_bytes", (json_int_t)conn->from_app, "rx_bytes",
+			   (json_int_t)conn->to_app, "backlog_bytes",
+			   (json_int_t)evbuffer_get_length(conn->backlog), "unacked_bytes",
+			   (json_int_t)st.in_flight, "rtt_ms", st.srtt / 1e6, "min_rtt_ms",
+			   st.min_rtt / 1e6, "cwnd_bytes", (json_int_t)st.cwnd, "retransmissions",
+			   (json_int_t)st.rtx_packets, "probe_timeouts", (json_int_t)st.pto_total,
+			   "memory_bytes", (json_int_t)conn->memory, "unread_bytes",
+			   (json_int_t)conn->unread, "paired", conn->slot != HK_SLOT_NONE);
+	if (conn->fallback && object) { /* the BPF programs' flow has what was agreed on */
+		json_object_set_new(object, "transport", json_string("tcp"));
+		json_object_set_new(object, "reason", json_string(hk_reason_name(conn->fallback)));
+		json_object_set_new(object, "agreed",
+				    json_string(hk_transport_name(conn->transport)));
+		json_object_set_new(object, "stall_ms", json_integer(conn->stall_ns / 1000000));
+	}
+	return object;
+}
+
+static json_t *fallbacks_json(const struct relay_stats *st)
+{
+	json_t *object =
+		json_pack("{s:I}", "stall_max_ms", (json_int_t)(st->stall_max_ns / 1000000));
+	int reason;
+
+	for (reason = 0; reason < HK_REASON_MAX; reason++)
+		if (st->fallbacks[reason])
+			json_object_set_new(object, hk_reason_name(reason),
+					    json_integer(st->fallbacks[reason]));
+	return object;
 }
 
 json_t *hk_relay_stats_json(const struct hk_relay *relay)
@@ -174,7 +203,7 @@ json_t *hk_relay_stats_json(const struct hk_relay *relay)
 
 	return json_pack(
 		"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o*, s:o, s:I,"
-		" s:I, s:I, s:I, s:I, s:I, s:b}",
+		" s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o}",
 		"open", (json_int_t)HASH_COUNT(relay->conns), "connections",
 		(json_int_t)st->connections, "refused", (json_int_t)st->refused, "failed",
 		(json_int_t)st->failed, "foreign", (json_int_t)st->foreign, "unknown",
@@ -187,23 +216,22 @@ json_t *hk_relay_stats_json(const struct hk_relay *relay)
 		(json_int_t)relay->memory, "memory_peak_bytes", (json_int_t)st->memory_peak,
 		"memory_limit_bytes", (json_int_t)relay->options.memory, "connection_memory_bytes",
 		(json_int_t)relay->options.connection_memory, "dropped_for_memory",
-		(json_int_t)st->dropped_for_memory, "full", relay->full);
+		(json_int_t)st->dropped_for_memory, "full", relay->full, "fallbacks",
+		fallbacks_json(st), "links", links_stats_json(relay->links));
 }
 
 void hk_relay_close(struct hk_relay *relay)
 {
 	struct conn *conn, *next;
-	struct path *path, *next_path;
 
 	if (!relay)
 		return;
 	HASH_ITER(hh, relay->conns, conn, next) {
 		conn_destroy(conn);
 	}
-	HASH_ITER(hh, relay->paths, path, next_path) {
-		HASH_DEL(relay->paths, path);
-		free(path);
-	}
+	paths_close(relay);
+	links_close(relay->links);
+	icmp_close(relay->icmp);
 	if (relay->events_ready)
 		event_free(relay->events_ready);
 	ring_buffer__free(relay->events);

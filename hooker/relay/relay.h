@@ -7,6 +7,7 @@
 #ifndef HOOKER_RELAY_H
 #define HOOKER_RELAY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <jansson.h>
 
@@ -21,6 +22,7 @@ struct hk_relay_options {
 	uint32_t connection_memory; /* bytes one connection may hold, >= HK_CONNECTION_MEMORY_MIN */
 	uint64_t memory;	    /* bytes all connections may hold */
 	uint32_t pair_buffer;	    /* SO_SNDBUF and SO_RCVBUF of a loopback pair */
+	bool paper;		    /* as published: no recovery, no fallback */
 };
 
 /* Half of it must hold the credit each connection starts with. */

@@ -40,6 +40,7 @@ background()
 {
 	local name=$1 host=$2
 	shift 2
+	: >"$WORK/$name.out" # who waits for a line in it must not see an old one
 	# Not by on(): $! would be a shell's, and signals would stop there.
 	"$ROOT/testbed/testbed" exec "$host" -- "$@" >"$WORK/$name.out" 2>&1 &
 	PID=$!

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Routers and hosts that refuse our datagrams. UDP's errors come by the carrier's error queue; those for
+ * UDP-Lite, which is nobody's protocol here, by a raw socket.
+ */
+#include "hooker/relay/internal.h"
+
+#include <errno.h>
+#include <netinet/ip.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <linux/icmp.h>
+
+#include "hooker/log.h"
+
+struct icmp {
+	struct hk_relay *relay;
+	int fd;
+	struct event *readable;
+};
+
+/* Not: net and host unreachable, which pass, nor what asks for smaller packets. */
+static bool is_refusal(uint8_t code)
+{
+	return code == ICMP_PROT_UNREACH || code == ICMP_PORT_UNREACH || code == ICMP_NET_ANO ||
+	       code == ICMP_HOST_ANO || code == ICMP_PKT_FILTERED;
+}
+
+/*
+ * Only a quoted identity that matches a connection counts, so that forging an error is as hard as
+ * forging a frame.
+ */
+void icmp_quoted(struct hk_relay *relay, uint8_t code, const void *quoted, size_t len)
+{
+	struct hk_frame frame;
+	struct sock_key key;
+	struct conn *conn;
+
+	if (len < sizeof(frame) || !is_refusal(code))
+		return;
+	memcpy(&frame, quoted, sizeof(frame));
+	key = (struct sock_key){
+		.src_ip4 = frame.src_ip4,
+		.dst_ip4 = frame.dst_ip4,
+		.src_port = ntohl(frame.src_port),
+		.dst_port = ntohl(frame.dst_port),
+	};
+	conn = conn_find(relay, &key, ntohl(frame.src_isn));
+	if (conn && conn->remote_isn == ntohl(frame.dst_isn))
+		fallback_refused(conn, relay_now());
+}
+
+static void input(struct hk_relay *relay, const uint8_t *bytes, size_t len)
+{
+	const size_t head = sizeof(struct iphdr) + sizeof(struct icmphdr);
+	struct iphdr outer, inner;
+	struct icmphdr icmp;
+	uint16_t ports[2];
+	size_t at;
+
+	if (len < head)
+		return;
+	memcpy(&outer, bytes, sizeof(outer));
+	at = outer.ihl * 4;
+	if (at + sizeof(icmp) + sizeof(inner) > len)
+		return;
+	memcpy(&icmp, bytes + at, sizeof(icmp));
+	at += sizeof(icmp);
+	memcpy(&inner, bytes + at, sizeof(inner));
+	at += inner.ihl * 4;
+	if (icmp.type != ICMP_DEST_UNREACH || inner.protocol != IPPROTO_UDPLITE || at + 8 > len)
+		return;
+	memcpy(ports, bytes + at, sizeof(ports));
+	at += 8; /* UDP-Lite's header */
+	if (ports[1] == htons(HK_RELAY_LITE_PORT))
+		icmp_quoted(relay, icmp.code, bytes + at, len - at);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct icmp *icmp = arg;
+	uint8_t bytes[1500];
+	ssize_t len;
+
+	(void)what;
+	while ((len = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+		input(icmp->relay, bytes, len);
+	relay_settle(icmp->relay);
+}
+
+void icmp_close(struct icmp *icmp)
+{
+	if (!icmp)
+		return;
+	if (icmp->readable)
+		event_free(icmp->readable);
+	if (icmp->fd >= 0)
+		close(icmp->fd);
+	free(icmp);
+}
+
+int icmp_open(struct icmp **out, struct hk_relay *relay)
+{
+	struct icmp_filter only = { .data = ~(1u << ICMP_DEST_UNREACH) };
+	struct icmp *icmp = calloc(1, sizeof(*icmp));
+	int err;
+
+	if (!icmp)
+		return -ENOMEM;
+	icmp->relay = relay;
+	icmp->fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMP);
+	if (icmp->fd < 0 || setsockopt(icmp->fd, SOL_RAW, ICMP_FILTER, &only, sizeof(only))) {
+		err = -errno;
+		hk_error("can't listen to ICMP: %s", strerror(-err));
+		icmp_close(icmp);
+		return err;
+	}
+	icmp->readable = event_new(relay->base, icmp->fd, EV_READ | EV_PERSIST, on_readable, icmp);
+	if (!icmp->readable || event_add(icmp->readable, NULL)) {
+		icmp_close(icmp);
+		return -ENOMEM;
+	}
+	*out = icmp;
+	return 0;
+}

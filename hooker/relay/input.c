@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+/* From a carrier's frame to its connection, and in batches on to the application. */
+#include "hooker/relay/internal.h"
+
+#include <errno.h>
+
+void input_flush(struct pending *pending, uint64_t now)
+{
+	struct conn *conn = pending->conn;
+	ssize_t done;
+
+	if (!pending->count)
+		return;
+	done = redirect_deliver(conn->relay->redirect, conn, pending->iov, pending->count);
+	rdt_direct_done(conn->rdt, now, pending->iov, pending->count, done > 0 ? done : 0);
+	if (done > 0) {
+		conn->to_app += done;
+		conn->since_look += done;
+	}
+	if (done < 0)
+		conn_fail(conn, HK_CODE_RST, HK_REASON_NONE);
+	conn->blocked = done == 0;
+	pending->count = 0;
+}
+
+static struct conn *find(struct hk_relay *relay, const struct rdt_frame *frame)
+{
+	struct conn *conn = conn_find(relay, &frame->id.key, frame->id.local_isn);
+
+	if (!conn) {
+		/* Its announcement may be waiting behind this very datagram. */
+		relay_consume_events(relay);
+		conn = conn_find(relay, &frame->id.key, frame->id.local_isn);
+	}
+	return conn && conn->remote_isn == frame->id.remote_isn ? conn : NULL;
+}
+
+int input_frame(struct pending *pending, uint64_t now, const struct rdt_frame *frame,
+		uint32_t from_ip4, struct link *link, struct rdt_datagram *reply)
+{
+	struct hk_relay *relay = pending->relay;
+	struct iovec direct;
+	struct conn *conn;
+
+	/* Only the flow's peer may speak for it. */
+	if (from_ip4 != frame->id.key.dst_ip4) {
+		relay->stats.foreign++;
+		return -EPERM;
+	}
+	conn = find(relay, frame);
+	if (!conn) {
+		/* No connection: tell the peer, unless it is telling us. */
+		relay->stats.unknown++;
+		return rdt_stateless_reset(frame, reply);
+	}
+	if (pending->conn != conn || pending->count == DELIVERY_BATCH)
+		input_flush(pending, now);
+	pending->conn = conn;
+	if (link)
+		fallback_follow(conn, link, now);
+	if (conn_input(conn, now, frame, &direct) & RDT_EV_DIRECT)
+		pending->iov[pending->count++] = direct;
+	return 0;
+}

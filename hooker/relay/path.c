@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What is known about remote hosts, shared by the connections to each and kept a while without any. */
+#include "hooker/relay/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define TICK_S 60
+
+struct path *path_get(struct hk_relay *relay, uint32_t remote_ip4)
+{
+	struct path *path;
+
+	HASH_FIND(hh, relay->paths, &remote_ip4, sizeof(remote_ip4), path);
+	if (!path) {
+		path = calloc(1, sizeof(*path));
+		if (!path)
+			return NULL; /* a connection without memory of its path works, too */
+		path->remote_ip4 = remote_ip4;
+		HASH_ADD(hh, relay->paths, remote_ip4, sizeof(path->remote_ip4), path);
+	}
+	path->users++;
+	return path;
+}
+
+void path_put(struct path *path)
+{
+	if (path)
+		path->users--;
+}
+
+bool path_known(const struct hk_relay *relay, uint32_t remote_ip4)
+{
+	struct path *path;
+
+	HASH_FIND(hh, relay->paths, &remote_ip4, sizeof(remote_ip4), path);
+	return path && path->users;
+}
+
+static void forget(struct hk_relay *relay, struct path *path)
+{
+	HASH_DEL(relay->paths, path);
+	free(path);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct hk_relay *relay = arg;
+	struct path *path, *next;
+	uint64_t now = relay_now();
+
+	(void)fd, (void)what;
+	HASH_ITER(hh, relay->paths, path, next) {
+		if (!path->users && now - path->rdt.updated > RDT_PATH_EXPIRY)
+			forget(relay, path);
+	}
+}
+
+int paths_open(struct hk_relay *relay)
+{
+	static const struct timeval period = { .tv_sec = TICK_S };
+
+	relay->paths_tick = event_new(relay->base, -1, EV_PERSIST, on_tick, relay);
+	return relay->paths_tick && !event_add(relay->paths_tick, &period) ? 0 : -ENOMEM;
+}
+
+void paths_close(struct hk_relay *relay)
+{
+	struct path *path, *next;
+
+	if (relay->paths_tick)
+		event_free(relay->paths_tick);
+	HASH_ITER(hh, relay->paths, path, next) {
+		forget(relay, path);
+	}
+}

@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# The relay on paths that swallow or refuse its datagrams: its connections go on over a TCP link between
+# the daemons, byte for byte, and say why; new ones are plain TCP. Without a link either, an error.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. testbed/lib/tap.sh
+. hooker/tests/lib.sh
+
+# path [RULE]: what the router does to what it forwards, in nft's words. No rule: everything passes.
+path()
+{
+	on router nft -f - <<-END
+		table inet path
+		delete table inet path
+		table inet path {
+			chain forward {
+				type filter hook forward priority 0
+				${1-}
+			}
+		}
+	END
+}
+
+restart()
+{
+	local host
+	for host in client server; do
+		[[ -z ${DAEMON[$host]-} ]] || hooker_stop $host
+		hooker_start $host "$@"
+	done
+}
+
+fallbacks() { on "$1" "$HOOKER" stats --json | jq -c .relay.fallbacks; }
+count_of() { stat "$1" "relay.fallbacks.\"$2\""; }
+
+# moves RULE REASON: 26 MB that meet RULE arrive whole, over a link; one end names the reason, the other follows.
+moves()
+{
+	local reasons=("$2" peer-fell-back) before=() after=() reason
+	for reason in "${reasons[@]}"; do
+		before+=($(($(count_of client "$reason") + $(count_of server "$reason"))))
+	done
+	path "$1" || return 1
+	fetch video || { cat "$WORK/fetch.json"; return 1; }
+	for reason in "${reasons[@]}"; do
+		after+=($(($(count_of client "$reason") + $(count_of server "$reason"))))
+	done
+	echo "before ${before[*]}, after ${after[*]}"
+	((after[0] == before[0] + 1 && after[1] == before[1] + 1)) || return 1
+	printf '# %s: %s, 26 MB took %s ms; longest stall so far: client %s ms, server %s ms\n' "$1" "$2" \
+		"$(jq '.eof_ns / 1e6 | floor' "$WORK/fetch.json")" "$(stat client relay.fallbacks.stall_max_ms)" \
+		"$(stat server relay.fallbacks.stall_max_ms)" >&3
+}
+
+# flow_of PORT CONDITION: the client's connection to that port, if it looks so in `hooker flows`.
+flow_of()
+{
+	on client "$HOOKER" flows --json |
+		jq -ec --argjson port "$1" ".flows[] | select(.remote_port == \$port) | select($2)"
+}
+
+shown_by_flows()
+{
+	path 'meta l4proto 17 drop' || return 1
+	background held client socat -u "SYSTEM:echo GET text; sleep 30" "TCP:$SERVER:8080"
+	local held=$PID
+	wait_until 5 flow_of 8080 '.transport == "tcp" and .reason == "blackhole" and .agreed == "udp" and .stall_ms > 0'
+	local status=$?
+	kill "$held"
+	return $status
+}
+
+# The next connection is plain TCP from the start, and says why; both ends know.
+path_cached()
+{
+	local before
+	before=$(stat client counters.established)
+	fetch video && [[ $(stat client counters.established) == "$before" ]] || return 1
+	background held client socat -u "EXEC:sleep 30" "TCP:$SERVER:8080"
+	local held=$PID
+	wait_until 5 flow_of 8080 '.transport == "tcp" and .reason == "path-cached"'
+	local status=$?
+	kill "$held"
+	return $status
+}
+
+links_open() { stat "$1" relay.links.open; }
+
+# Many connections, one link.
+many_move()
+{
+	path 'meta l4proto 17 quota over 20 mbytes drop' || return 1
+	fetch_many 8 video || return 1
+	fallbacks server
+	[[ $(links_open client) == 1 && $(links_open server) == 1 ]]
+}
+
+# no_way RULE: neither datagrams nor a link: the application hears of it in seconds.
+no_way()
+{
+	local started=$SECONDS
+	path "$1" || return 1
+	fetch video && return 1
+	path || return 1
+	jq -r .error "$WORK/fetch.json"
+	((SECONDS - started < 10)) && grep -q -e reset -e aborted -e 'timed out' "$WORK/fetch.json"
+}
+
+relayed_again()
+{
+	local before
+	before=$(stat client counters.established)
+	fetch text && (($(stat client counters.established) > before))
+}
+
+# A stranger's connection to the port, and nonsense on it, change nothing.
+nonsense()
+{
+	local before
+	before=$(stat server relay.links.strangers)
+	on router sh -c "head -c 1000 /dev/urandom | socat -u - TCP:$SERVER:18507" || :
+	wait_until 5 stranger_counted "$before" || return 1
+	fetch video
+}
+stranger_counted() { (($(stat server relay.links.strangers) > $1)); }
+
+exec 3>&1
+plan 17
+hosts_up
+for transport in udp:17 udplite:136; do
+	number=${transport#*:} transport=${transport%:*}
+	restart --transport "$transport" --remember 0
+	while IFS='|' read -r name rule reason; do
+		ok "$transport $name" moves "${rule/PROTO/meta l4proto $number}" "$reason"
+	done <<-'END'
+		swallowed from the start|PROTO drop|blackhole
+		swallowed after 5 MB|PROTO quota over 5 mbytes drop|blackhole
+		swallowed after 5 MB towards the client|oifname "to-client" PROTO quota over 5 mbytes drop|blackhole
+		swallowed after 5 KB towards the server|oifname "to-server" PROTO quota over 5 kbytes drop|blackhole
+		refused after 5 MB|PROTO quota over 5 mbytes reject with icmp type admin-prohibited|icmp-unreachable
+	END
+done
+restart --transport udp --remember 0
+ok "8 connections move to one link" many_move
+path
+ok "strangers and nonsense at the link's port" nonsense
+for rule in 'meta l4proto 17 quota over 5 mbytes drop; tcp dport 18507 drop' \
+	'meta l4proto 17 quota over 5 mbytes drop; tcp dport 18507 reject with tcp reset'; do
+	ok "no datagrams and no link: an error within seconds (${rule##*; })" no_way "$rule"
+done
+restart --transport udp --remember 5
+ok "hooker flows: TCP, why, and what was agreed on" shown_by_flows
+ok "the next connection is plain TCP: path-cached" path_cached
+path
+ok "... and after --remember seconds it is relayed again" wait_until 15 relayed_again
