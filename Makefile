@@ -27,7 +27,7 @@ BPF_ARCH   := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
 BPF_CFLAGS := -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -O2 -g -mcpu=v3 $(WARN) -I. \
               -idirafter /usr/include/$(shell $(CC) -print-multiarch)
 
-.PHONY: all deps check test smoke eval bench vmtest plots install clean help format
+.PHONY: all deps check test smoke eval bench vmtest plots install uninstall deb clean help format
 
 # ---------------------------------------------------------------- bpf/
 BPF_SRC  := $(wildcard bpf/*.bpf.c)
@@ -58,6 +58,15 @@ $(B)/%.o: %.c
 $(B)/hooker/hooker: $(HOOKER_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(HOOKER_LIBS)
+
+# ---------------------------------------------------------------- manual pages and completions: what the program says of itself
+MANUALS     := $(B)/hooker/doc/hooker.8 $(B)/hooker/doc/hooker.conf.5
+COMPLETIONS := $(B)/hooker/doc/hooker.bash $(B)/hooker/doc/_hooker
+
+$(B)/hooker/doc/%: hooker/doc/%.in hooker/doc/fill $(wildcard hooker/doc/*.jq) $(B)/hooker/hooker
+	$(call say,DOC,$@)
+	@mkdir -p $(@D)
+	$(Q)hooker/doc/fill $< >$@
 
 # ---------------------------------------------------------------- scenarios/
 # Each scenarios/NAME.c is one program, build/scenarios/NAME, together with scenarios/NAME/*.c.
@@ -103,7 +112,7 @@ $(UNIT_BIN) $(PROG_BIN): $(BPF_SKEL) $(TEST_SKEL)
 # The compiler notes the headers of the last linked source only, so any change there rebuilds them.
 $(UNIT_BIN): $(wildcard hooker/*/*.[ch])
 
-all: $(B)/hooker/hooker $(SCENARIO_BIN)
+all: $(B)/hooker/hooker $(SCENARIO_BIN) $(MANUALS) $(COMPLETIONS)
 
 deps:
 	@testbed/deps
@@ -140,6 +149,27 @@ vmtest: deps all
 	    printf '== Linux %s\n' $$k; scenarios/smoke --backend vm --kernel $$k || failed="$$failed $$k"; \
 	done; [ -z "$$failed" ] || { echo "vmtest: failed on$$failed" >&2; exit 1; }
 
+# ---------------------------------------------------------------- installing
+PREFIX       ?= /usr/local
+BINDIR       ?= $(PREFIX)/bin
+LIBDIR       ?= $(PREFIX)/lib
+DATADIR      ?= $(PREFIX)/share
+MANDIR       ?= $(DATADIR)/man
+SYSCONFDIR   ?= /etc
+UNITDIR      ?= $(LIBDIR)/systemd/system
+WIRESHARKDIR ?= $(LIBDIR)/wireshark/plugins
+DEB_MAINTAINER ?= Hooker maintainers <maintainers@hooker.example>
+places = $(foreach v,DESTDIR BINDIR LIBDIR DATADIR MANDIR SYSCONFDIR UNITDIR WIRESHARKDIR,$(v)='$($(v))')
+
+install: all
+	@$(places) hooker/package/install
+
+uninstall:
+	@$(places) hooker/package/install --uninstall
+
+deb: all
+	@VERSION='$(VERSION)' DEB_MAINTAINER='$(DEB_MAINTAINER)' hooker/package/deb
+
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
@@ -158,7 +188,9 @@ help:
 #: make bench      native micro-benchmarks on the running kernel; root, four minutes (BENCH="--quick")
 #: make vmtest     smoke inside virtual machines of KERNELS="6.1 6.12 7.2"
 #: make plots      redraw the figures from recorded data
-#: make install    into DESTDIR/PREFIX
+#: make install    hooker, testbed, manual pages, completions, service into DESTDIR PREFIX (BINDIR, MANDIR, UNITDIR …)
+#: make uninstall  takes them away again
+#: make deb        a package for Debian and Ubuntu: build/hooker_VERSION_ARCH.deb
 #: make clean      remove build/
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 #include <bpf/libbpf.h>
 
+#include "hooker/config/settings.h"
 #include "hooker/log.h"
 
 static const struct {
@@ -43,6 +44,13 @@ void hk_help(FILE *to)
 
 /* ---- as data ---- */
 
+/* What hooker.conf(5) says besides. */
+static json_t *setting_json(int key)
+{
+	return json_pack("{s:b, s:b, s:b}", "setting", true, "live", hk_setting_is_live(key),
+			 "repeatable", hk_setting_repeats(key));
+}
+
 static void add_options(json_t *list, const struct argp *argp)
 {
 	const struct argp_option *option = argp->options;
@@ -61,6 +69,8 @@ static void add_options(json_t *list, const struct argp *argp)
 			json_object_set_new(object, "argument_optional",
 					    json_boolean(option->flags & OPTION_ARG_OPTIONAL));
 		}
+		if (argp->options == hk_setting_options)
+			json_object_update_new(object, setting_json(option->key));
 		json_array_append_new(list, object);
 	}
 	for (child = argp->children; child && child->argp; child++)
