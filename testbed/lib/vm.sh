@@ -232,6 +232,15 @@ vm_start()
 		</dev/null >"$1/qemu" 2>&1 &
 	VM_PID=$!
 	VM_PIDS+=("$VM_PID")
+	[[ $VM_ACCEL != kvm ]] || vm_watch "$1" "$VM_PID" &
+}
+
+# vm_watch DIR PID: KVM that meets what it can't do says so and leaves a guest that stands still: end it at once, not at
+# the deadline.
+vm_watch()
+{
+	! grep -qm 1 -e 'KVM internal error' -e 'KVM: entry failed' < <(tail -qf -c +1 -s 0.2 --pid="$2" "$1/qemu" 2>/dev/null) ||
+		kill "$2" 2>/dev/null || :
 }
 
 # vm_end DIR STATUS NAME: the guest's exit code, or 125 with the reason and the console's end.
@@ -259,6 +268,7 @@ vm_end()
 		tr -d '\r' <"$dir/console" | tail -n 12 | sed 's/^/  /' >&2
 	fi
 	[[ $status != 124 && $status != 137 ]] || printf 'hint: --timeout S sets the deadline\n' >&2
+	! grep -qs KVM "$dir/qemu" || printf 'hint: --virtual-time does without KVM\n' >&2
 	return 125
 }
 

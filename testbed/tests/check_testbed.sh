@@ -8,7 +8,7 @@ TB_DIR=$PWD/testbed
 source testbed/lib/common.sh
 source testbed/lib/apt.sh
 
-plan 45
+plan 46
 T=testbed/testbed
 dir=$(mktemp -d)
 defer "rm -rf -- '$dir'"
@@ -110,3 +110,11 @@ printf 'flags\t\t: fpu vme hypervisor\n' >"$dir/cpuinfo"
 is "KVM without the processor's help is none" "$(TESTBED_CPUINFO=$dir/cpuinfo vm_hardware && echo used || echo not)" not
 printf 'flags\t\t: fpu vme svm\n' >"$dir/cpuinfo"
 is "with it, it is" "$(TESTBED_CPUINFO=$dir/cpuinfo vm_hardware && echo used || echo not)" used
+mkdir "$dir/guest"
+printf 'KVM internal error. Suberror: 1\n' >"$dir/guest/qemu"
+sleep 100 &
+guest=$!
+vm_watch "$dir/guest" $guest
+status=0
+wait $guest || status=$?
+is "a guest that KVM gave up is ended" $status 143
