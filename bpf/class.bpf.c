@@ -10,7 +10,7 @@
 #include "bpf/lib/class.bpf.h"
 
 /* The rule's bit; set before load. */
-const volatile __u32 hk_rule_bit = 0;
+const volatile __u64 hk_rule_bit = 0;
 
 SEC("sockops")
 int hk_classify(struct bpf_sock_ops *ctx)

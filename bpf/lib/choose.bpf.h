@@ -13,20 +13,45 @@ struct {
 	__type(value, struct hk_rule);
 } hk_rules SEC(".maps");
 
-/* hk_config and then the rules decide; static functions, not inlined, keep the program small. */
-static __noinline int hk_rule_matches(const struct hk_rule *rule, const struct hk_flow_key *key,
-				      __u32 in_cgroup)
+static __always_inline int hk_rule_matches(const struct hk_rule *rule, __u64 remote_high,
+					   __u64 remote_low, __u16 local_port, __u16 remote_port,
+					   int in_cgroup)
 {
-	if (!rule || !key)
+	if ((rule->local_port && rule->local_port != local_port) ||
+	    (rule->remote_port && rule->remote_port != remote_port) || (rule->cgroup && !in_cgroup))
 		return 0;
-	if ((rule->local_port && rule->local_port != key->local_port) ||
-	    (rule->remote_port && rule->remote_port != key->remote_port) ||
-	    (rule->cgroup && !in_cgroup))
-		return 0;
-	return (key->remote_ip[0] & rule->remote_mask[0]) == rule->remote_ip[0] &&
-	       (key->remote_ip[1] & rule->remote_mask[1]) == rule->remote_ip[1] &&
-	       (key->remote_ip[2] & rule->remote_mask[2]) == rule->remote_ip[2] &&
-	       (key->remote_ip[3] & rule->remote_mask[3]) == rule->remote_ip[3];
+	return ((remote_high >> 32) & rule->remote_mask[0]) == rule->remote_ip[0] &&
+	       ((__u32)remote_high & rule->remote_mask[1]) == rule->remote_ip[1] &&
+	       ((remote_low >> 32) & rule->remote_mask[2]) == rule->remote_ip[2] &&
+	       ((__u32)remote_low & rule->remote_mask[3]) == rule->remote_ip[3];
+}
+
+/*
+ * The index in hk_rules of the first rule that matches, or -1. A global function: the verifier walks
+ * the list once, instead of in every callback that leads here. On Linux 5.10 such a function can take
+ * numbers only, so the key comes in pieces: the address in two halves, the ports in one number.
+ */
+__noinline int hk_rule_find(__u64 remote_high, __u64 remote_low, __u32 ports, __u64 classes)
+{
+	struct hk_config *config = hk_config_get();
+	__u32 i, first, count;
+
+	if (!config)
+		return -1;
+	first = config->rules_first;
+	count = config->rules_count;
+	for (i = 0; i < HK_RULES_MAX; i++) {
+		__u32 index = first + i;
+		struct hk_rule *rule;
+
+		if (i >= count)
+			break;
+		rule = bpf_map_lookup_elem(&hk_rules, &index);
+		if (rule && hk_rule_matches(rule, remote_high, remote_low, ports >> 16, ports,
+					    classes >> i & 1))
+			return index;
+	}
+	return -1;
 }
 
 static __always_inline int hk_key_is_ip4(const struct hk_flow_key *key)
@@ -43,14 +68,16 @@ static __always_inline int hk_key_is_loopback(const struct hk_flow_key *key)
 }
 
 /*
- * Fills @choice for the connection @key, of a socket in the cgroups of rules @classes. Returns 0, or the enum hk_reason for staying on TCP. Static
- * and not inlined: verified once, called from every callback.
+ * hk_config and then the rules decide: fills @choice for the connection @key, of a socket in the
+ * cgroups of rules @classes. Returns 0, or the enum hk_reason for staying on TCP. Static and not
+ * inlined: keeps the program small.
  */
 static __noinline int hk_choose(const struct hk_flow_key *key, struct hk_half *choice,
-				__u32 classes)
+				__u64 classes)
 {
 	struct hk_config *config = hk_config_get();
-	__u32 i;
+	struct hk_rule *rule;
+	__u32 index;
 
 	if (!config || !key || !choice)
 		return HK_REASON_RULE;
@@ -58,20 +85,15 @@ static __noinline int hk_choose(const struct hk_flow_key *key, struct hk_half *c
 	choice->transport = config->transport;
 	choice->coverage = config->coverage;
 	choice->damage = !!(config->flags & HK_CONFIG_DAMAGE);
-	for (i = 0; i < HK_RULES_MAX; i++) {
-		__u32 index = config->rules_first + i;
-		struct hk_rule *rule;
-
-		if (i >= config->rules_count)
-			break;
-		rule = bpf_map_lookup_elem(&hk_rules, &index);
-		if (!rule || !hk_rule_matches(rule, key, classes & 1U << i))
-			continue;
+	index = hk_rule_find((__u64)key->remote_ip[0] << 32 | key->remote_ip[1],
+			     (__u64)key->remote_ip[2] << 32 | key->remote_ip[3],
+			     (__u32)key->local_port << 16 | key->remote_port, classes);
+	rule = index == (__u32)-1 ? NULL : bpf_map_lookup_elem(&hk_rules, &index);
+	if (rule) {
 		choice->datapath = rule->datapath;
 		choice->transport = rule->transport;
 		choice->coverage = rule->coverage;
 		choice->damage = rule->damage;
-		break;
 	}
 	if (choice->datapath == HK_DATAPATH_NONE)
 		return HK_REASON_RULE;

@@ -8,8 +8,7 @@
 
 struct hk_class {
 	__u64 cookie; /* of the socket; a softirq may have put another in between */
-	__u32 rules;  /* bit i: rule i of the list in force */
-	__u32 pad;
+	__u64 rules;  /* bit i: rule i of the list in force */
 };
 
 struct {
@@ -27,10 +26,10 @@ static __always_inline struct hk_class *hk_class_get(void)
 }
 
 /* The rules whose cgroup the socket of @ctx is in; each call of the programs tells anew. */
-static __always_inline __u32 hk_class_rules(struct bpf_sock_ops *ctx)
+static __always_inline __u64 hk_class_rules(struct bpf_sock_ops *ctx)
 {
 	struct hk_class *class = hk_class_get();
-	__u32 rules = 0;
+	__u64 rules = 0;
 
 	if (!class)
 		return 0;

@@ -26,7 +26,7 @@ static int attach_cgroup(struct hk_rules_force *force, unsigned int i, const cha
 	force->skel[i] = class_bpf__open();
 	if (!force->skel[i])
 		return -errno;
-	force->skel[i]->rodata->hk_rule_bit = 1U << i;
+	force->skel[i]->rodata->hk_rule_bit = 1ULL << i;
 	err = bpf_map__reuse_fd(force->skel[i]->maps.hk_class, class_fd);
 	if (!err)
 		err = class_bpf__load(force->skel[i]);

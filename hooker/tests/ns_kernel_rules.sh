@@ -47,7 +47,7 @@ live_flow_keeps()
 
 more_than() { (($(stat client counters.kernel_rx) > $1)); }
 
-plan 13
+plan 16
 hosts_up
 head -c 400000000 /dev/zero >"$WORK/files/big"
 printf 'use udp\nremote 10.0.0.0/99 use tcp\n' >"$WORK/bad"
@@ -61,8 +61,12 @@ case_of "no rule: the default" transport ""
 case_of "by prefix" tcp "remote 10.99.2.0/24 use tcp"
 case_of "not that prefix" transport "remote 10.99.3.0/24 use tcp"
 case_of "the first that matches decides" transport "remote-port 8080 use udplite" "remote 10.0.0.0/8 use tcp"
+mapfile -t others < <(for ((i = 1; i < 64; i++)); do echo "remote 10.7.$i.0/24 remote-port $i use udplite"; done)
+case_of "the 64th rule counts as well" tcp "${others[@]}" "remote-port 8080 use tcp"
+case_of "... where none before it matches" transport "remote-port 8080 use udp" "${others[@]:1}" "remote-port 8080 use tcp"
 # shellcheck disable=SC2016 # expanded on the host
 cgroup=$(on client sh -c 'echo "$TESTBED_CGROUP"')
+case_of "the 64th, by cgroup" tcp "${others[@]}" "cgroup $cgroup use tcp"
 case_of "by cgroup" tcp "cgroup $cgroup use tcp"
 mkdir "$cgroup/other"
 defer "rmdir '$cgroup/other'"

@@ -106,7 +106,7 @@ static void counts_rules(void **state)
 	assert_int_equal(rules.count, HK_RULES_MAX);
 	strcat(text, "use udp\n");
 	assert_int_equal(parse(&rules, text), -EINVAL);
-	assert_string_equal(error, "file:9: more than 8 rules");
+	assert_string_equal(error, "file:65: more than 64 rules");
 }
 
 int main(void)
