@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "hooker/control.h"
 #include "hooker/log.h"
@@ -32,18 +31,6 @@ const struct argp cmd_rules_argp = {
 	       "  local-port 22 use tcp\n",
 };
 
-/* Without the empty lines that stand for the settings of a configuration. */
-static void print_rules(const char *text)
-{
-	size_t length;
-
-	for (; *text; text += length + (text[length] == '\n')) {
-		length = strcspn(text, "\n");
-		if (length)
-			printf("%.*s\n", (int)length, text);
-	}
-}
-
 int cmd_rules(int argc, char **argv)
 {
 	const char *file = NULL;
@@ -66,7 +53,7 @@ int cmd_rules(int argc, char **argv)
 	if (hk_json())
 		return hk_print_json(reply);
 	if (!file)
-		print_rules(json_string_value(json_object_get(reply, "text")) ?: "");
+		fputs(json_string_value(json_object_get(reply, "text")) ?: "", stdout);
 	json_decref(reply);
 	return HK_EXIT_OK;
 }

@@ -29,7 +29,7 @@ unit=$work/tree/usr/local/lib/systemd/system/hooker.service
 like 'the service starts the installed hooker' "$(<"$unit")" 'ExecStart=/usr/local/bin/hooker run'
 if command -v systemd-analyze >/dev/null; then
 	# Verified as if installed here: the program it names must exist.
-	sed "s|/usr/local/bin/hooker|$work/tree/usr/local/bin/hooker|" "$unit" >"$work/hooker.service"
+	sed "s|/usr/local/bin/hooker|$work/tree/usr/local/bin/hooker|g" "$unit" >"$work/hooker.service"
 	is 'systemd finds no fault in the service' "$(systemd-analyze verify --man=no "$work/hooker.service" 2>&1 | grep -F hooker.service || :)" ''
 else
 	skip 'systemd finds no fault in the service' 'no systemd-analyze here'
