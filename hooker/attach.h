@@ -29,7 +29,7 @@ struct hk_options {
 	char *rules_text;	 /* NULL = none; hooker/rules/rules.h says how they are written */
 	const char *rules_name;	 /* where they came from, for messages */
 	bool timing;		 /* print how long starting and stopping took */
-	bool paper; /* relay: the shared redirection socket of the paper, without bound */
+	bool paper; /* relay: as published, without bound, recovery, congestion control, fallback */
 	uint32_t connection_memory; /* relay: bound in bytes of one connection, 0 = default */
 	uint64_t memory;	    /* relay: of all connections, 0 = default */
 	const char *metrics;	    /* where to serve them: ADDRESS:PORT or unix:PATH; NULL = not */

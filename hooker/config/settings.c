@@ -52,8 +52,8 @@ const struct argp_option hk_setting_options[] = {
 	{ "log-level", KEY_LOG_LEVEL, "error|warning|info|debug", 0,
 	  "Say no more than that (default: info)", 0 },
 	{ "paper", KEY_PAPER, NULL, 0,
-	  "The relay's path inside the host as published: one redirection socket for all and no bound on "
-	  "what applications send ahead. For comparison only",
+	  "The relay as published, to be set at both ends: one redirection socket for all, no bound on what "
+	  "applications send ahead, every byte sent once and never again. For comparison only",
 	  0 },
 	{ 0 },
 };

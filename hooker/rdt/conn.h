@@ -161,6 +161,11 @@ void rdt_path_validated(struct rdt_conn *c);
 void rdt_path_leave(struct rdt_conn *c);
 void rdt_pace_update(struct rdt_conn *c, uint64_t now);
 
+/* raw.c: rdt_output() and rdt_input() without recovery */
+int rdt_raw_output(struct rdt_conn *c, struct rdt_datagram *out);
+int rdt_raw_input(struct rdt_conn *c, uint64_t now, const struct rdt_frame *f,
+		  struct iovec *direct);
+
 /* recv.c */
 void rdt_credit_update(struct rdt_conn *c);
 int rdt_ack_encode(const struct rdt_conn *c, struct hk_ack_range *runs);

@@ -51,6 +51,7 @@ struct rdt_config {
 	bool hystart;	      /* leave slow start when the RTT rises */
 	bool jump;	      /* use and feed the path memory */
 	bool reliable;	      /* carrier is a TCP connection: see rdt_path_changed() */
+	bool no_recovery; /* each byte sent once, delivered as it comes; at both ends: experiments only */
 };
 
 /* For an MTU of 1500: 4 MiB buffers, CUBIC, 10 packets, HyStart++ and path memory on. */
@@ -219,6 +220,9 @@ void rdt_consume(struct rdt_conn *conn, uint64_t now, size_t n);
  * not read yet, for instance. At start recv_buffer. Credit once given stays given.
  */
 void rdt_set_window(struct rdt_conn *conn, uint64_t now, uint32_t bytes);
+
+/* no_recovery: what has not come by now never will; the stream ends here. */
+void rdt_write_off(struct rdt_conn *conn);
 
 bool rdt_end_known(const struct rdt_conn *conn,
 		   uint64_t *final);		     /* END arrived; *final = stream length */

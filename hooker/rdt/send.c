@@ -317,6 +317,8 @@ static int emit_data(struct rdt_conn *c, uint64_t now, struct rdt_datagram *out)
 
 int rdt_output(struct rdt_conn *c, uint64_t now, struct rdt_datagram *out)
 {
+	if (c->cfg.no_recovery)
+		return rdt_raw_output(c, out);
 	c->pace_wake = 0;
 	if (c->aborted) {
 		ack_is_out(c); /* the RESET is all there is to say */

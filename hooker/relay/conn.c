@@ -72,6 +72,7 @@ int conn_open(struct hk_relay *relay, const struct hk_event *event)
 	config.send_buffer = memory_send_buffer(&relay->options);
 	config.recv_buffer = memory_window(&relay->options);
 	config.initial_rtt = event->rtt_us * 1000ull;
+	config.no_recovery = relay->options.paper;
 	conn->rdt =
 		rdt_conn_create(&config, &id, conn->path ? &conn->path->rdt : NULL, conn->opened);
 	conn->backlog = evbuffer_new();
@@ -85,6 +86,7 @@ int conn_open(struct hk_relay *relay, const struct hk_event *event)
 	}
 	relay->stats.connections++;
 	memory_update(conn);
+	conn_touch(conn); /* starts its timer */
 	return 0;
 }
 
@@ -259,7 +261,8 @@ static void finish_when_drained(struct conn *conn)
 		return;
 	rdt_finish(conn->rdt, conn->end_code);
 	conn->finished = true;
-	conn->deadline = RDT_NEVER;
+	if (!conn->held.len)
+		conn->deadline = RDT_NEVER;
 }
 
 /* Bytes that had to wait in rdt: out of order, or refused by the application's socket. */
@@ -388,7 +391,9 @@ void conn_settle(struct conn *conn, uint64_t now)
 		link_send(conn, now);
 	else
 		carrier_send(conn, now);
-	/* What was sent may have made room. */
+	/* What was sent without waiting for an answer has made room. */
+	if (conn->relay->options.paper && evbuffer_get_length(conn->backlog) && !conn->failed)
+		conn_touch(conn);
 	if (!conn->failed)
 		ending_release(conn);
 	if (is_over(conn, now)) {

@@ -165,7 +165,13 @@ void ending_release(struct conn *conn)
 
 void ending_overdue(struct conn *conn, uint64_t now)
 {
-	if (held_flags(&conn->held) & TH_RST) {
+	if (conn->relay->options.paper) {
+		/* Nothing will be sent again: as published, the stream ends with what has come. */
+		if (now < conn->heard_at + HOLD_NS)
+			conn->deadline = conn->heard_at + HOLD_NS;
+		else
+			rdt_write_off(conn->rdt);
+	} else if (held_flags(&conn->held) & TH_RST) {
 		conn_fail(conn, HK_CODE_RST, HK_REASON_NONE);
 	} else if (held_flags(&conn->held) & TH_FIN) {
 		rdt_probe(conn->rdt); /* a FIN without its data: is the peer's daemon alive? */

@@ -22,7 +22,7 @@ struct hk_relay_options {
 	uint32_t connection_memory; /* bytes one connection may hold, >= HK_CONNECTION_MEMORY_MIN */
 	uint64_t memory;	    /* bytes all connections may hold */
 	uint32_t pair_buffer;	    /* SO_SNDBUF and SO_RCVBUF of a loopback pair */
-	bool paper;		    /* as published: no recovery, no fallback */
+	bool paper;		    /* as published: each byte is sent once; no fallback */
 };
 
 /* Half of it must hold the credit each connection starts with. */

@@ -89,52 +89,7 @@ flow_moves()
 		jq -e --argjson port "$1" '.flows[] | select(.rx_bytes > 0 and .remote_port == $port)'
 }
 
-port=8083
-# kill_daemon WHICH HOST: the application gets an error within seconds, the next connection is plain TCP.
-kill_daemon()
-{
-	local which=$1 host=$2 pids client started
-	port=$((port + 1))
-	serve_on $port
-	local server=$PID
-	background killed client "$STREAM" fetch --timeout 20 "$SERVER" $port big
-	client=$PID
-	wait_until 5 flow_moves $port || { echo "no flow"; return 1; }
-	pids=${DAEMON[$host]}
-	case $which in
-	userspace) pids=$(pgrep -P "$pids") ;;
-	both) pids="$pids $(pgrep -P "$pids")" ;;
-	esac
-	started=$SECONDS
-	# shellcheck disable=SC2086 # two pids
-	kill -9 $pids
-	wait "$client" && return 1
-	cat "$WORK/killed.out"
-	kill "$server"
-	wait "$server" || :
-	((SECONDS - started < 10)) || return 1
-	grep -q 'early end' "$WORK/killed.out" && return 1 # a truncated stream that looks complete
-	wait_until 5 detached "$host" && fetch text && [[ $(stat "$other" counters.established) == "$before" ]]
-}
-
-detached()
-{
-	! on "$1" bpftool net show dev eth0 | grep -qE 'driver|generic|tcx|clsact' &&
-		! on "$1" "$HOOKER" stats >/dev/null 2>&1
-}
-
-killed_and_restarted()
-{
-	local which=$1 host=$2 other=server before
-	[[ $host == server ]] && other=client
-	before=$(($(stat "$other" counters.established) + 1))
-	kill_daemon "$which" "$host" || return 1
-	hooker_start "$host" --transport "$transport"
-	before=$(established)
-	fetch image && [[ $(established) == $((before + 1)) ]]
-}
-
-plan 19
+plan 16
 hosts_up
 head -c 400000000 /dev/zero >"$WORK/files/big"
 
@@ -162,10 +117,3 @@ ok "half-close: the answer comes after our EOF" half_close
 ok "a reset arrives after the bytes before it" server_resets
 ok "a killed server" server_killed
 ok "everything is closed and forgotten" wait_until 10 all_closed
-# Not by ok(): it runs its command in a subshell, and the restarted daemons' pids would be lost.
-for case in "userspace client" "supervisor server" "both client"; do
-	status=0
-	# shellcheck disable=SC2086 # two words
-	killed_and_restarted $case >"$WORK/killed.log" 2>&1 || status=$?
-	tap_result "kill -9 of ${case/ / at the }: an error, plain TCP, and a fresh start" $status "$(<"$WORK/killed.log")"
-done
