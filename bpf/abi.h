@@ -51,7 +51,7 @@ enum hk_reason {
 	HK_REASON_PATH_CACHED,	       /* an earlier connection to that peer fell back */
 	HK_REASON_DAEMON_STOPPED,      /* Hooker userspace ended */
 	HK_REASON_ABORTED,	       /* an unrecoverable error: the application was told */
-	HK_REASON_MAX,
+	HK_REASON_MAX,		       /* up to HK_REASONS_ROOM */
 };
 
 /* One end of a TCP connection, either family: IPv4 as ::ffff:a.b.c.d. Addresses network order. */
@@ -136,6 +136,7 @@ enum hk_config_flags {
 	HK_CONFIG_DAMAGE = 1 << 0,     /* kernel: default for hk_rule.damage */
 	HK_CONFIG_RELAY_LITE = 1 << 1, /* relay: UDP-Lite is deployed here */
 	HK_CONFIG_SHARED = 1 << 2,     /* relay: the paper's shared redirection socket, no pairs */
+	HK_CONFIG_JOURNAL = 1 << 3,    /* somebody follows hk_journal */
 };
 
 /* One rule of the list; the first that matches a connection decides. Array hk_rules. */
@@ -270,6 +271,31 @@ struct hk_event {
 	__u32 slot; /* ESTABLISHED: of the pair, or HK_SLOT_NONE */
 };
 _Static_assert(sizeof(struct hk_event) == 160, "hk_event has no hidden padding");
+
+/* Ring buffer hk_journal: what happened to connections, for `hooker events`. */
+enum hk_note_type {
+	HK_NOTE_ESTABLISHED = 1,
+	HK_NOTE_FELL_BACK = 2,
+	HK_NOTE_ENDED = 3,
+};
+
+struct hk_note {
+	__u32 what; /* enum hk_note_type */
+	__u8 state; /* these as in hk_flow */
+	__u8 datapath;
+	__u8 transport;
+	__u8 reason;
+	__u32 flags;
+	__u32 pad;
+	struct hk_flow_key key;
+	__u64 cookie;
+	__u64 since_ns;
+	__u64 at_ns; /* CLOCK_MONOTONIC */
+	__u64 tx_bytes;
+};
+_Static_assert(sizeof(struct hk_note) == 88, "hk_note has no hidden padding");
+
+#define HK_REASONS_ROOM 32 /* of each half of hk_reasons */
 
 /*
  * XDP dispatcher: PROG_ARRAY hk_rx, two slots per IP protocol. The first occupied one is called; a

@@ -20,6 +20,7 @@
 #include "bpf/wire.h"
 #include "bpf/lib/count.bpf.h"
 #include "bpf/lib/flow.bpf.h"
+#include "bpf/lib/journal.bpf.h"
 #include "bpf/lib/kernel_flow.bpf.h"
 #include "bpf/lib/choose.bpf.h"
 #include "bpf/lib/class.bpf.h"
@@ -103,9 +104,11 @@ static __always_inline void hk_stay_tcp(struct bpf_sock_ops *ctx, const struct h
 	};
 
 	hk_counter_inc(HK_COUNT_PLAIN);
+	hk_reason_inc(0, reason);
 	/* Not recorded: then an old flow of the same 4-tuple must not be taken for this one. */
 	if (hk_flow_record(ctx, key, &flow))
 		bpf_map_delete_elem(&hk_flows, key);
+	hk_note(key, &flow, HK_NOTE_ESTABLISHED);
 	bpf_sock_ops_cb_flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
@@ -145,6 +148,7 @@ static __always_inline void hk_redirect(struct bpf_sock_ops *ctx, const struct h
 		return;
 	}
 	hk_counter_inc(HK_COUNT_ESTABLISHED);
+	hk_note(key, &flow, HK_NOTE_ESTABLISHED);
 	if (flow.datapath == HK_DATAPATH_KERNEL)
 		bpf_sock_ops_cb_flags_set(ctx, HK_KERNEL_CALLBACKS);
 	else if (flags & HK_FLOW_CLIENT)
@@ -358,6 +362,8 @@ static __always_inline void hk_state_changed(struct bpf_sock_ops *ctx)
 	flow = bpf_map_lookup_elem(&hk_flows, &key);
 	if (!flow)
 		return;
+	if (ctx->args[1] == BPF_TCP_CLOSE)
+		hk_note(&key, flow, HK_NOTE_ENDED);
 	if (flow->state == HK_FLOW_TCP) {
 		if (ctx->args[1] == BPF_TCP_CLOSE)
 			bpf_map_delete_elem(&hk_flows, &key);

@@ -100,6 +100,8 @@ static int open_kernel(struct hk_attach *attach, int i)
 		.paths_fd = bpf_map__fd(so->maps.hk_paths),
 		.config_fd = bpf_map__fd(so->maps.hk_config),
 		.count_fd = bpf_map__fd(so->maps.hk_count),
+		.journal_fd = bpf_map__fd(so->maps.hk_journal),
+		.reasons_fd = bpf_map__fd(so->maps.hk_reasons),
 	};
 
 	return hk_kernel_open(&attach->kernel[i], &options);
@@ -254,24 +256,24 @@ int hk_attach_start(struct hk_attach *attach)
 int hk_attach_configure(struct hk_attach *attach, enum hk_datapath datapath,
 			enum hk_transport transport, uint16_t coverage)
 {
-	struct hk_config config = {
-		.datapath = datapath,
-		.transport = transport,
-		/* The kernel datapath has one format; see HK_KERNEL_COVERAGE. */
-		.coverage = datapath != HK_DATAPATH_KERNEL    ? coverage :
-			    transport == HK_TRANSPORT_UDPLITE ? HK_KERNEL_COVERAGE :
-								0,
-		.flags = (attach->udplite ? HK_CONFIG_RELAY_LITE : 0) |
-			 (attach->options->damage ? HK_CONFIG_DAMAGE : 0) |
-			 (attach->shared ? HK_CONFIG_SHARED : 0),
-		.path_ttl_s = attach->options->path_ttl_s,
-	};
+	int fd = bpf_map__fd(attach->sockops->maps.hk_config);
+	struct hk_config config;
 	__u32 zero = 0;
 
-	if (bpf_map_update_elem(bpf_map__fd(attach->sockops->maps.hk_config), &zero, &config,
-				BPF_ANY))
+	/* The rules in force stay, and whether somebody follows events. */
+	if (bpf_map_lookup_elem(fd, &zero, &config))
 		return -errno;
-	return 0;
+	config.datapath = datapath;
+	config.transport = transport;
+	/* The kernel datapath has one format; see HK_KERNEL_COVERAGE. */
+	config.coverage = datapath != HK_DATAPATH_KERNEL    ? coverage :
+			  transport == HK_TRANSPORT_UDPLITE ? HK_KERNEL_COVERAGE :
+							      0;
+	config.flags = (attach->udplite ? HK_CONFIG_RELAY_LITE : 0) |
+		       (attach->options->damage ? HK_CONFIG_DAMAGE : 0) |
+		       (attach->shared ? HK_CONFIG_SHARED : 0) | (config.flags & HK_CONFIG_JOURNAL);
+	config.path_ttl_s = attach->options->path_ttl_s;
+	return bpf_map_update_elem(fd, &zero, &config, BPF_ANY) ? -errno : 0;
 }
 
 void hk_attach_tick(struct hk_attach *attach)

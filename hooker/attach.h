@@ -19,6 +19,7 @@ struct hk_options {
 	const char *cgroup; /* path of a cgroup v2; NULL = the root of the hierarchy */
 	const char *interfaces[HK_INTERFACES_MAX];
 	int interface_count;
+	bool interfaces_found; /* by looking, for want of an option */
 	enum hk_xdp_mode xdp_mode;
 	enum hk_datapath datapath;
 	enum hk_transport transport;

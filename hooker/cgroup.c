@@ -14,7 +14,7 @@
 #include "hooker/log.h"
 
 /* Hybrid set-ups mount v2 beside v1, so the place must be looked up, never assumed. */
-static bool find_root(char *path, size_t size)
+bool hk_cgroup_root(char *path, size_t size)
 {
 	FILE *mounts = setmntent("/proc/self/mounts", "r");
 	struct mntent *mount;
@@ -39,7 +39,7 @@ int hk_cgroup_open(const char *path)
 	int fd, err;
 
 	if (!path) {
-		if (!find_root(root, sizeof(root))) {
+		if (!hk_cgroup_root(root, sizeof(root))) {
 			hk_error("no cgroup v2 is mounted; mount one: mount -t cgroup2 none /mnt");
 			return -EOPNOTSUPP;
 		}

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "hooker/control.h"
 #include "hooker/log.h"
@@ -31,6 +32,18 @@ const struct argp cmd_rules_argp = {
 	       "  local-port 22 use tcp\n",
 };
 
+/* Without the empty lines that stand for the settings of a configuration. */
+static void print_rules(const char *text)
+{
+	size_t length;
+
+	for (; *text; text += length + (text[length] == '\n')) {
+		length = strcspn(text, "\n");
+		if (length)
+			printf("%.*s\n", (int)length, text);
+	}
+}
+
 int cmd_rules(int argc, char **argv)
 {
 	const char *file = NULL;
@@ -53,7 +66,7 @@ int cmd_rules(int argc, char **argv)
 	if (hk_json())
 		return hk_print_json(reply);
 	if (!file)
-		fputs(json_string_value(json_object_get(reply, "text")) ?: "", stdout);
+		print_rules(json_string_value(json_object_get(reply, "text")) ?: "");
 	json_decref(reply);
 	return HK_EXIT_OK;
 }

@@ -11,7 +11,7 @@
 #include "hooker/cgroup.h"
 #include "hooker/config/config.h"
 #include "hooker/config/settings.h"
-#include "hooker/daemon.h"
+#include "hooker/daemon/daemon.h"
 #include "hooker/kernel/segmenter.h"
 #include "hooker/log.h"
 
@@ -107,6 +107,7 @@ static int default_interfaces(struct hk_options *options)
 		if (strcmp(each->if_name, "lo") && !hk_is_segmenter(each->if_name) &&
 		    options->interface_count < HK_INTERFACES_MAX)
 			options->interfaces[options->interface_count++] = each->if_name;
+	options->interfaces_found = true;
 	if (options->interface_count)
 		return 0;
 	hk_error("no network interface here besides lo; name one with --interface");
@@ -167,7 +168,7 @@ int cmd_run(int argc, char **argv)
 	}
 	err = settings->options.interface_count ? 0 : default_interfaces(&settings->options);
 	if (!err)
-		err = hk_daemon_run(&settings->options);
+		err = hk_daemon_run(settings, &args.source);
 	hk_config_free(settings);
 	return hk_exit_code(err);
 }

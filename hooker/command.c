@@ -22,7 +22,7 @@ bool hk_json(void)
 
 int hk_print_json(json_t *object)
 {
-	json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+	json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
 	putchar('\n');
 	json_decref(object);
 	return HK_EXIT_OK;

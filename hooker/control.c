@@ -16,13 +16,19 @@
 #include "hooker/command.h"
 #include "hooker/log.h"
 
-#define REQUEST_MAX 65536
+#define REQUEST_MAX   65536
+#define UNREAD_MAX    (1 << 20) /* bytes; a follower that is further behind is dropped */
+#define FOLLOWERS_MAX 16
 
 struct hk_control {
 	struct event_base *base;
 	struct evconnlistener *listener;
 	hk_control_handler handler;
 	void *arg;
+	struct bufferevent *followers[FOLLOWERS_MAX];
+	int follower_count;
+	void (*followers_changed)(void *arg, int count);
+	void *followers_arg;
 };
 
 static socklen_t control_address(struct sockaddr_un *addr)
@@ -35,15 +41,82 @@ static socklen_t control_address(struct sockaddr_un *addr)
 	return offsetof(struct sockaddr_un, sun_path) + sizeof(name) - 1;
 }
 
-static json_t *answer(struct hk_control *control, const char *line)
-{
-	json_t *request = json_loads(line, 0, NULL);
-	const char *command = json_string_value(json_object_get(request, "command"));
-	json_t *reply = command ? control->handler(control->arg, command, request) :
-				  json_pack("{s:s}", "error", "malformed request");
+/* ---- followers ---- */
 
-	json_decref(request);
-	return reply;
+static void tell_followers_changed(const struct hk_control *control)
+{
+	if (control->followers_changed)
+		control->followers_changed(control->followers_arg, control->follower_count);
+}
+
+static void drop_follower(struct hk_control *control, int i)
+{
+	bufferevent_free(control->followers[i]);
+	control->followers[i] = control->followers[--control->follower_count];
+	if (!control->follower_count)
+		tell_followers_changed(control);
+}
+
+static void on_follower_gone(struct bufferevent *bev, short what, void *arg)
+{
+	struct hk_control *control = arg;
+	int i;
+
+	(void)what;
+	for (i = 0; i < control->follower_count; i++)
+		if (control->followers[i] == bev)
+			break;
+	if (i < control->follower_count)
+		drop_follower(control, i);
+}
+
+static bool add_follower(struct hk_control *control, struct bufferevent *bev)
+{
+	if (control->follower_count == FOLLOWERS_MAX)
+		return false;
+	control->followers[control->follower_count++] = bev;
+	/* Nothing more is expected; reading is how the end is noticed. */
+	bufferevent_setcb(bev, NULL, NULL, on_follower_gone, control);
+	if (control->follower_count == 1)
+		tell_followers_changed(control);
+	return true;
+}
+
+void hk_control_on_followers(struct hk_control *control, void (*changed)(void *arg, int count),
+			     void *arg)
+{
+	control->followers_changed = changed;
+	control->followers_arg = arg;
+}
+
+static int send_object(struct bufferevent *bev, const json_t *object)
+{
+	char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(15));
+	int ret = text ? evbuffer_add_printf(bufferevent_get_output(bev), "%s\n", text) : -1;
+
+	free(text);
+	return ret < 0 ? -ENOMEM : 0;
+}
+
+void hk_control_publish(struct hk_control *control, json_t *object)
+{
+	int i;
+
+	for (i = control->follower_count - 1; i >= 0; i--)
+		if (send_object(control->followers[i], object) ||
+		    evbuffer_get_length(bufferevent_get_output(control->followers[i])) > UNREAD_MAX)
+			drop_follower(control, i);
+	json_decref(object);
+}
+
+/* ---- serving ---- */
+
+static json_t *answer(struct hk_control *control, const json_t *request)
+{
+	const char *command = json_string_value(json_object_get(request, "command"));
+
+	return command ? control->handler(control->arg, command, request) :
+			 json_pack("{s:s}", "error", "malformed request");
 }
 
 static void on_sent(struct bufferevent *bev, void *arg)
@@ -55,25 +128,28 @@ static void on_sent(struct bufferevent *bev, void *arg)
 static void on_request(struct bufferevent *bev, void *arg)
 {
 	struct evbuffer *in = bufferevent_get_input(bev);
-	char *line = evbuffer_readln(in, NULL, EVBUFFER_EOL_LF), *text;
-	json_t *reply;
+	char *line = evbuffer_readln(in, NULL, EVBUFFER_EOL_LF);
+	json_t *request, *reply;
+	bool follow;
 
 	if (!line) {
 		if (evbuffer_get_length(in) > REQUEST_MAX)
 			bufferevent_free(bev);
 		return;
 	}
-	reply = answer(arg, line);
+	request = json_loads(line, 0, NULL);
 	free(line);
-	text = json_dumps(reply, JSON_COMPACT);
-	json_decref(reply);
-	bufferevent_disable(bev, EV_READ);
-	bufferevent_setcb(bev, NULL, on_sent, NULL, NULL);
-	if (text)
-		evbuffer_add_printf(bufferevent_get_output(bev), "%s\n", text);
-	else
+	reply = answer(arg, request);
+	follow = json_is_true(json_object_get(request, "follow")) &&
+		 !json_object_get(reply, "error") && add_follower(arg, bev);
+	json_decref(request);
+	if (!follow) {
+		bufferevent_disable(bev, EV_READ);
+		bufferevent_setcb(bev, NULL, on_sent, NULL, NULL);
+	}
+	if (send_object(bev, reply) && !follow)
 		bufferevent_free(bev);
-	free(text);
+	json_decref(reply);
 }
 
 static void on_closed(struct bufferevent *bev, short what, void *arg)
@@ -135,31 +211,13 @@ void hk_control_close(struct hk_control *control)
 {
 	if (!control)
 		return;
+	while (control->follower_count)
+		drop_follower(control, 0);
 	evconnlistener_free(control->listener);
 	free(control);
 }
 
-/* Returns the reply's text, or NULL with errno. */
-static char *exchange(int fd, const char *request)
-{
-	char *text = NULL;
-	size_t size = 0;
-	FILE *stream = fdopen(fd, "r+");
-
-	if (!stream) {
-		close(fd);
-		return NULL;
-	}
-	fprintf(stream, "%s\n", request);
-	fflush(stream);
-	if (getline(&text, &size, stream) < 0) {
-		free(text);
-		text = NULL;
-		errno = ECONNRESET;
-	}
-	fclose(stream);
-	return text;
-}
+/* ---- calling ---- */
 
 static int exit_code;
 
@@ -214,24 +272,72 @@ bool hk_control_is_served(void)
 	return fd >= 0;
 }
 
-int hk_control_call(json_t *request, json_t **reply)
+/* Sends @request, released. A stream to read answers from, or NULL with errno, reported. */
+static FILE *ask(json_t *request)
 {
-	char *line = json_dumps(request, JSON_COMPACT), *text;
-	int fd = connect_daemon(), err;
+	int fd = connect_daemon();
+	FILE *stream;
 
-	json_decref(request);
-	*reply = NULL;
 	exit_code = HK_EXIT_FAILURE;
 	if (fd < 0) {
 		hk_error("no Hooker runs in this network namespace: start one with `hooker run`");
-		free(line);
-		return fd;
+		json_decref(request);
+		errno = -fd;
+		return NULL;
 	}
-	text = line ? exchange(fd, line) : NULL; /* closes fd with its stream */
-	err = text ? parse_reply(text, reply) : -errno;
-	if (!text)
-		hk_error("the daemon does not answer: %s", strerror(-err));
-	free(line);
+	stream = fdopen(fd, "r+");
+	if (stream) {
+		json_dumpf(request, stream, JSON_COMPACT);
+		fputc('\n', stream);
+		fflush(stream);
+	} else {
+		close(fd);
+	}
+	json_decref(request);
+	return stream;
+}
+
+static int hear(FILE *stream, json_t **object)
+{
+	char *text = NULL;
+	size_t size = 0;
+	int err = -ECONNRESET;
+
+	if (getline(&text, &size, stream) >= 0)
+		err = parse_reply(text, object);
 	free(text);
 	return err;
+}
+
+int hk_control_call(json_t *request, json_t **reply)
+{
+	FILE *stream = ask(request);
+	int err;
+
+	*reply = NULL;
+	if (!stream)
+		return -errno;
+	err = hear(stream, reply);
+	if (err == -ECONNRESET)
+		hk_error("the daemon ended before it answered");
+	fclose(stream);
+	return err;
+}
+
+int hk_control_follow(json_t *request, int (*each)(void *arg, const json_t *object), void *arg)
+{
+	FILE *stream = ask(request);
+	json_t *object;
+	int err = stream ? 0 : -errno;
+
+	while (!err) {
+		err = hear(stream, &object);
+		if (err)
+			break;
+		err = each(arg, object);
+		json_decref(object);
+	}
+	if (stream)
+		fclose(stream);
+	return err == -ECONNRESET ? 0 : err;
 }

@@ -24,10 +24,26 @@ int hk_control_open(struct hk_control **out, struct event_base *base, hk_control
 void hk_control_close(struct hk_control *control);
 
 /*
+ * A caller whose request has the member "follow": true gets the reply and after it every object that is
+ * published, until it goes away. One that does not read is dropped.
+ */
+void hk_control_publish(struct hk_control *control, json_t *object);
+
+/* Calls @changed with the number of followers whenever that becomes, or ceases to be, zero. */
+void hk_control_on_followers(struct hk_control *control, void (*changed)(void *arg, int count),
+			     void *arg);
+
+/*
  * Asks the daemon of this network namespace; steals @request. *reply is a new object without
  * "error". Returns 0 or -errno after saying what is wrong (-ECONNREFUSED: no daemon runs here).
  */
 int hk_control_call(json_t *request, json_t **reply);
+
+/**
+ * As hk_control_call(), but @each gets every object the daemon sends, the reply first, until it returns
+ * non-zero or the daemon ends. Returns that, 0, or -errno.
+ */
+int hk_control_follow(json_t *request, int (*each)(void *arg, const json_t *object), void *arg);
 
 /* The exit code for the call that failed last: what the daemon said, else HK_EXIT_FAILURE. */
 int hk_control_exit_code(void);

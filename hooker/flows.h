@@ -17,7 +17,13 @@ int hk_flows_each(int map_fd,
 /* Fills @out if the flow is IPv4; returns whether it is. */
 bool hk_flow_key_to_sock(const struct hk_flow_key *key, struct sock_key *out);
 
+/* What the flow travels on now: the kernel datapath begins in TCP, until it has heard the peer. */
+enum hk_transport hk_flow_transport(const struct hk_flow *flow);
+
 /* A new JSON object that describes one flow; see `hooker flows --help`. */
 json_t *hk_flow_json(const struct hk_flow_key *key, const struct hk_flow *flow);
+
+/* One event of `hooker events`. */
+json_t *hk_note_json(const struct hk_note *note);
 
 #endif

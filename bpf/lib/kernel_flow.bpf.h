@@ -5,6 +5,7 @@
 
 #include "bpf/lib/count.bpf.h"
 #include "bpf/lib/flow.bpf.h"
+#include "bpf/lib/journal.bpf.h"
 
 /* TCP segments in a row, none on the transport between them, that make a path refused. */
 #define HK_TCP_RUN_MAX	  4
@@ -88,6 +89,8 @@ static __always_inline void hk_fall_back(struct hk_flow *flow, const struct hk_f
 	flow->signal = HK_SIGNAL_PACKETS;
 	flow->changed_ns = bpf_ktime_get_ns();
 	hk_counter_inc(HK_COUNT_KERNEL_FALLBACK);
+	hk_reason_inc(HK_REASONS_ROOM, reason);
+	hk_note(key, flow, HK_NOTE_FELL_BACK);
 }
 
 #endif

@@ -263,3 +263,68 @@ int hk_settings_check(const struct hk_options *options, char *error, size_t size
 	}
 	return 0;
 }
+
+/* ---- changes ---- */
+
+static bool same_word(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+static bool same_interfaces(const struct hk_options *a, const struct hk_options *b)
+{
+	int i;
+
+	/* "Every interface" was looked up when Hooker started. */
+	if (a->interfaces_found || b->interfaces_found)
+		return !a->interface_count || !b->interface_count ||
+		       a->interfaces_found == b->interfaces_found;
+	if (a->interface_count != b->interface_count)
+		return false;
+	for (i = 0; i < a->interface_count; i++)
+		if (strcmp(a->interfaces[i], b->interfaces[i]))
+			return false;
+	return true;
+}
+
+static bool is_same(const struct hk_options *a, const struct hk_options *b, int key)
+{
+	switch (key) {
+	case 'i': return same_interfaces(a, b);
+	case 'd': return a->datapath == b->datapath;
+	case 't': return a->transport == b->transport;
+	case 'c': return same_word(a->cgroup, b->cgroup);
+	case KEY_XDP: return a->xdp_mode == b->xdp_mode;
+	case KEY_REMEMBER: return a->path_ttl_s == b->path_ttl_s;
+	case KEY_DAMAGE: return a->damage == b->damage;
+	case KEY_COVERAGE: return a->coverage == b->coverage;
+	case KEY_PAPER: return a->paper == b->paper;
+	case KEY_CONNECTION_MEMORY: return a->connection_memory == b->connection_memory;
+	case KEY_MEMORY: return a->memory == b->memory;
+	case KEY_METRICS: return same_word(a->metrics, b->metrics);
+	case KEY_LOG_LEVEL: return a->log_level == b->log_level;
+	default: return true;
+	}
+}
+
+json_t *hk_settings_diff(const struct hk_options *old, const struct hk_options *fresh)
+{
+	const struct argp_option *option;
+	json_t *names = json_array();
+
+	for (option = hk_setting_options; option->name; option++)
+		if (!is_same(old, fresh, option->key))
+			json_array_append_new(names, json_string(option->name));
+	return names;
+}
+
+void hk_setting_copy(struct hk_options *options, const struct hk_options *from, int key)
+{
+	switch (key) {
+	case 't': options->transport = from->transport; break;
+	case KEY_COVERAGE: options->coverage = from->coverage; break;
+	case KEY_REMEMBER: options->path_ttl_s = from->path_ttl_s; break;
+	case KEY_DAMAGE: options->damage = from->damage; break;
+	case KEY_LOG_LEVEL: options->log_level = from->log_level; break;
+	}
+}

@@ -6,6 +6,7 @@
 #include <argp.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <jansson.h>
 
 #include "hooker/attach.h"
 
@@ -36,5 +37,11 @@ int hk_setting_set(struct hk_options *options, int key, const char *value, char 
  * Do the settings go together? Returns 0, or the key of one that does not, with @error saying why.
  */
 int hk_settings_check(const struct hk_options *options, char *error, size_t size);
+
+/* The names of the settings that differ, a new array. */
+json_t *hk_settings_diff(const struct hk_options *old, const struct hk_options *fresh);
+
+/* Takes over the setting @key, one that may change while Hooker runs. */
+void hk_setting_copy(struct hk_options *options, const struct hk_options *from, int key);
 
 #endif

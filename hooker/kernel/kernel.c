@@ -45,6 +45,8 @@ static int share_maps(struct kernel_bpf *skel, const struct hk_kernel_options *o
 		{ skel->maps.hk_paths, options->paths_fd },
 		{ skel->maps.hk_config, options->config_fd },
 		{ skel->maps.hk_count, options->count_fd },
+		{ skel->maps.hk_journal, options->journal_fd },
+		{ skel->maps.hk_reasons, options->reasons_fd },
 		{ skel->maps.hk_rx, hk_dispatch_map_fd(options->dispatch) },
 	};
 	size_t i;

@@ -18,6 +18,8 @@ struct hk_kernel_options {
 	int paths_fd;
 	int config_fd;
 	int count_fd;
+	int journal_fd;
+	int reasons_fd;
 };
 
 /**

@@ -8,7 +8,8 @@ config_defaults() {
 	CONFIG=(
 		[TITLE]='' [FILES]='' [MODES]='tcp' [REPS]=20 [WARMUP]=1 [SEED]=1 [BACKEND]=vm
 		[KERNEL]='' [RTT]=0 [LOSS]='' [RATE]='' [MTU]='' [LIMIT]='' [SEND]=send [TIMEOUT]=120
-		[MEM]=2048 [VM_TIMEOUT]=3600 [BUDGET]=0
+		[MEM]=2048 [VM_TIMEOUT]=3600 [BUDGET]=0 [REPS_MAX]=0 [PRECISION]='' [SWEEP]='' [FIGURE]='' [PLACE]=0
+		[PROGRAM]=''
 	)
 }
 
@@ -42,11 +43,18 @@ config_keys() { printf '%s\n' "${!CONFIG[@]}" | sort | tr '\n' ' '; }
 # Every value that would fail half an hour into a run fails here instead.
 config_check() {
 	local key mode file
-	for key in REPS WARMUP SEED TIMEOUT MEM VM_TIMEOUT BUDGET; do
+	for key in REPS WARMUP SEED TIMEOUT MEM VM_TIMEOUT BUDGET REPS_MAX PLACE; do
 		[[ ${CONFIG[$key]} =~ ^[0-9]+$ ]] ||
 			config_die "$key must be a whole number, not '${CONFIG[$key]}'"
 	done
 	((CONFIG[REPS] > 0)) || config_die "REPS must be at least 1"
+	((CONFIG[REPS_MAX] >= CONFIG[REPS])) || CONFIG[REPS_MAX]=${CONFIG[REPS]}
+	[[ -z ${CONFIG[PRECISION]} || ${CONFIG[PRECISION]} =~ ^[0-9]+(\.[0-9]+)?%$ ]] ||
+		config_die "PRECISION must be a percentage such as 0.5%, not '${CONFIG[PRECISION]}'"
+	[[ -z ${CONFIG[FIGURE]} || ${CONFIG[FIGURE]} =~ ^[a-z0-9]+$ ]] ||
+		config_die "FIGURE must be the name of a figure, not '${CONFIG[FIGURE]}'"
+	[[ -z ${CONFIG[PROGRAM]} || ${CONFIG[PROGRAM]} =~ ^[a-z0-9/-]+$ ]] ||
+		config_die "PROGRAM must be a program of scenarios/, not '${CONFIG[PROGRAM]}'"
 	[[ ${CONFIG[BACKEND]} == @(vm|netns) ]] ||
 		config_die "BACKEND must be vm or netns, not '${CONFIG[BACKEND]}'"
 	[[ ${CONFIG[SEND]} == @(send|sendfile) ]] ||
@@ -63,10 +71,31 @@ config_check() {
 	done
 }
 
+# What a sweep changes (its key, its values), and each of its points as a configuration of its own.
+config_check_sweep() {
+	local key value
+	local -a values
+	read -r key value <<<"${CONFIG[SWEEP]}"
+	[[ $key && $value && -v CONFIG[$key] && $key != @(SWEEP|TITLE|FILES|MODES|PLACE|FIGURE) ]] ||
+		config_die "SWEEP takes a key and its values (SWEEP=\"LOSS 0 1% 5%\"), not '${CONFIG[SWEEP]}'"
+	read -ra values <<<"$value"
+	for value in "${values[@]}"; do
+		[[ $value =~ ^[A-Za-z0-9.%_-]+$ ]] || config_die "SWEEP: '$value' can't name a point"
+		(config_point "$key" "$value") || exit 2
+	done
+}
+
+# config_point KEY VALUE: one point of the sweep instead of all; for a subshell.
+config_point() {
+	CONFIG[SWEEP]=''
+	CONFIG[$1]=$2
+	config_check
+}
+
 # The keys that change what is measured: runs that agree in them may be continued one by the other.
 config_text() {
 	local key
 	for key in $(config_keys); do
-		[[ $key == @(VM_TIMEOUT|TITLE|BUDGET) ]] || printf '%s=%s\n' "$key" "${CONFIG[$key]}"
+		[[ $key == @(VM_TIMEOUT|TITLE|BUDGET|PLACE) ]] || printf '%s=%s\n' "$key" "${CONFIG[$key]}"
 	done
 }

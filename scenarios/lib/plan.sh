@@ -3,9 +3,9 @@
 # The order of cells: all modes of a file stand together within a repetition (so that what drifts,
 # drifts for all), shuffled by the seed. Same configuration, same plan: that is what resuming needs.
 
-# plan_make: lines `SEQ REP WARMUP MODE FILE BYTES PARALLEL PHASE_US`, tab separated, on stdout.
+# plan_make REPS: lines `SEQ REP WARMUP MODE FILE BYTES PARALLEL PHASE_US`, tab separated, on stdout.
 plan_make() {
-	awk -v seed="${CONFIG[SEED]}" -v warmup="${CONFIG[WARMUP]}" -v reps="${CONFIG[REPS]}" \
+	awk -v seed="${CONFIG[SEED]}" -v warmup="${CONFIG[WARMUP]}" -v reps="$1" \
 		-v modes="${CONFIG[MODES]}" -v files="${CONFIG[FILES]}" '
 	# Park and Miller, 1988: awk implementations differ in rand().
 	function random(n) { state = (state * 16807) % 2147483647; return int(state / 2147483647 * n) }

@@ -21,7 +21,7 @@ record_start() {
 	jq -n --argjson schema "$RESULTS_SCHEMA" --arg id "$id" --arg scenario "$scenario" \
 		--arg title "${CONFIG[TITLE]}" --arg argv "$argv" --arg commit "$commit" --argjson dirty "$dirty" \
 		--arg backend "${CONFIG[BACKEND]}" --arg modes "${CONFIG[MODES]}" --argjson files "$files" \
-		--argjson reps "${CONFIG[REPS]}" --argjson warmup "${CONFIG[WARMUP]}" --argjson seed "${CONFIG[SEED]}" \
+		--argjson reps "${CONFIG[REPS_MAX]}" --argjson warmup "${CONFIG[WARMUP]}" --argjson seed "${CONFIG[SEED]}" \
 		--arg send "${CONFIG[SEND]}" --arg fingerprint "$fingerprint" --arg config "$(config_text)" \
 		--arg cpu "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n1)" --argjson cpus "$(nproc)" \
 		--arg host_kernel "$(uname -r)" --arg os "$(. /etc/os-release && echo "$PRETTY_NAME")" \
@@ -60,12 +60,25 @@ record_environment() {
 	mv "$result/run.json.tmp" "$result/run.json"
 }
 
-# The budget ended the run after a whole repetition: that many were asked for, in the end.
+# A rule ended the run after a whole repetition: that many were made. record_shortened RULE
 record_shortened() {
-	jq --argjson made "$(jq -s 'map(.rep) | max' "$result/cells.jsonl")" --argjson budget "${CONFIG[BUDGET]}" \
-		'if $made < .reps then .reps_asked = .reps | .reps = $made | .budget_s = $budget else . end' \
+	jq --argjson made "$(jq -s 'map(.rep) | max' "$result/cells.jsonl")" --argjson budget "${CONFIG[BUDGET]}" --arg rule "$1" \
+		'if $made < .reps then .reps_asked = .reps | .reps = $made | .stopped = $rule
+		 | if $rule == "budget" then .budget_s = $budget else . end else . end' \
 		"$result/run.json" >"$result/run.json.tmp" || die "can't write $result/run.json: disk full?"
 	mv "$result/run.json.tmp" "$result/run.json"
+}
+
+# precise_enough: after REPS whole repetitions, is each interval's half width at most PRECISION of its
+# median? Asked once a repetition.
+precise_enough() {
+	local each whole
+	each=$(($(wc -w <<<"${CONFIG[MODES]}") * $(wc -w <<<"${CONFIG[FILES]}")))
+	whole=$(($(wc -l <"$result/cells.jsonl") / each - CONFIG[WARMUP]))
+	((whole >= CONFIG[REPS] && whole > ${precise_asked:-0})) || return 1
+	precise_asked=$whole
+	"$root/build/scenarios/summarise" "$result/run.json" "$result/cells.jsonl" |
+		awk -F, -v most="${CONFIG[PRECISION]%\%}" 'NR > 1 && $10 != "" && ($12 - $11) / 2 > $10 * most / 100 { wide = 1 } END { exit wide }'
 }
 
 record_state() { # STATE

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Hooker userspace: the process behind `hooker run`. */
-#ifndef HOOKER_DAEMON_H
-#define HOOKER_DAEMON_H
+#ifndef HOOKER_DAEMON_DAEMON_H
+#define HOOKER_DAEMON_DAEMON_H
 
-#include "hooker/attach.h"
+struct hk_config_source;
+struct hk_settings;
 
 /**
  * Attaches, prints "ready" on stdout, serves until SIGTERM or SIGINT, detaches.
@@ -12,7 +13,9 @@
  * child dies, the supervisor destroys the connections that depended on it (their applications see an
  * error, never a stream that looks complete) and detaches; if the supervisor dies, the child resets
  * them and ends. Either way the host is left with plain TCP. Returns 0 or -errno, errors reported.
+ *
+ * @settings were read from @source, which is read again on SIGHUP and `hooker reload`.
  */
-int hk_daemon_run(const struct hk_options *options);
+int hk_daemon_run(struct hk_settings *settings, const struct hk_config_source *source);
 
 #endif
