@@ -177,8 +177,19 @@ int hk_lite_verify(struct xdp_md *ctx)
 }
 
 /*
- * The UDP checksum that replaces the verified partial one. IPv4 may go without. IPv6 may not unless
- * the socket says so; what the partial checksum covers has a known sum, so only the rest is added up.
+ * The UDP checksum that replaces a verified one over the whole datagram: they differ by the protocol
+ * number, and by the length field where that said 0 for "everything" (RFC 1624).
+ */
+static __always_inline __u16 udp_checksum_whole(const struct hk_lite_view *view)
+{
+	return finished((__u64)(__u16)~view->lite->check + (__u16)~view->lite->coverage +
+			bpf_htons(view->len) + (__u16)~bpf_htons(HK_LITE_PROTOCOL) +
+			bpf_htons(HK_UDP_PROTOCOL));
+}
+
+/*
+ * The same for a partial one. IPv4 may go without. IPv6 may not unless the socket says so; what the
+ * partial checksum covers has a known sum, so only the rest is added up.
  */
 static __always_inline int udp_checksum(struct xdp_md *ctx, const struct hk_lite_view *view)
 {
@@ -212,7 +223,10 @@ int hk_lite_deliver(struct xdp_md *ctx)
 	port = lite_port(view.lite->dest);
 	if (!port)
 		return hk_rx_end(RX_DELIVER, CHANGED, XDP_PASS);
-	if (view.v6 && !(port->flags & HK_LITE_NO_CHECK6)) {
+	/* Never without one where it costs nothing: UDP GRO joins only datagrams that have it. */
+	if (hk_lite_covered(&view) == view.len) {
+		check = udp_checksum_whole(&view);
+	} else if (view.v6 && !(port->flags & HK_LITE_NO_CHECK6)) {
 		check = udp_checksum(ctx, &view);
 		if (check < 0)
 			return hk_rx_end(RX_DELIVER, CHANGED, XDP_PASS);
