@@ -384,12 +384,24 @@ static __always_inline int hk_is_own(struct bpf_sock_ops *ctx)
 	       ctx->remote_port == bpf_htonl(HK_RELAY_PORT);
 }
 
+/* The network namespace Hooker serves; 0: this kernel can't tell (before Linux 5.15). By userspace. */
+const volatile __u64 hk_netns;
+
+/*
+ * A cgroup may hold processes of several network namespaces, the root cgroup those of every container:
+ * they have other interfaces, and other daemons or none.
+ */
+static __always_inline int hk_is_elsewhere(struct bpf_sock_ops *ctx)
+{
+	return hk_netns && bpf_get_netns_cookie(ctx) != hk_netns;
+}
+
 SEC("sockops")
 int hk_sockops(struct bpf_sock_ops *ctx)
 {
 	struct hk_flow_key key;
 
-	if (hk_is_own(ctx))
+	if (hk_is_elsewhere(ctx) || hk_is_own(ctx))
 		return 1;
 	switch (ctx->op) {
 	case BPF_SOCK_OPS_TCP_CONNECT_CB:

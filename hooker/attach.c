@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
@@ -24,12 +25,30 @@
 #include "hooker/measure.h"
 #include "hooker/transport/transport.h"
 
+/* Of this process; 0 = this kernel does not tell, or not to sock_ops (5.14). */
+static uint64_t netns_cookie(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	if (fd < 0)
+		return 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) ||
+	    libbpf_probe_bpf_helper(BPF_PROG_TYPE_SOCK_OPS, BPF_FUNC_get_netns_cookie, NULL) != 1)
+		cookie = 0;
+	close(fd);
+	return cookie;
+}
+
 static int load_sockops(struct hk_attach *attach)
 {
 	int err;
 
 	hk_phase(HK_PHASE_OPEN);
 	attach->sockops = sockops_bpf__open();
+	if (attach->sockops)
+		attach->sockops->rodata->hk_netns = netns_cookie();
 	hk_phase(HK_PHASE_LOAD);
 	err = attach->sockops ? sockops_bpf__load(attach->sockops) : -errno;
 	hk_phase(HK_PHASE_OTHER);

@@ -89,10 +89,18 @@ flow_moves()
 		jq -e --argjson port "$1" '.flows[] | select(.rx_bytes > 0 and .remote_port == $port)'
 }
 
-plan 16
+plan 18
 hosts_up
 head -c 400000000 /dev/zero >"$WORK/files/big"
 
+# On the root cgroup, as a user runs it; the client's and the server's connections are in other namespaces.
+on router ip link set lo up
+background hooker-router router "$HOOKER" run --interface to-client --transport "$transport"
+DAEMON[router]=$PID
+wait_until 10 grep -q '^ready' "$WORK/hooker-router.out" || bail "Hooker does not start on the router"
+ok "Hooker in another network namespace: plain TCP" fetch text
+is "... untouched" "$(stat router counters.syn_offered) $(on router "$HOOKER" flows --json | jq '.flows | length')" "0 0"
+hooker_stop router
 hooker_start client --transport "$transport"
 ok "Hooker on one side only: plain TCP" fetch video
 is "... and says so" "$(stat client counters.established)" 0
