@@ -51,6 +51,7 @@ enum hk_reason {
 	HK_REASON_PATH_CACHED,	       /* an earlier connection to that peer fell back */
 	HK_REASON_DAEMON_STOPPED,      /* Hooker userspace ended */
 	HK_REASON_ABORTED,	       /* an unrecoverable error: the application was told */
+	HK_REASON_UNDEPLOYED,	       /* `hooker undeploy` took the transport away */
 	HK_REASON_MAX,		       /* up to HK_REASONS_ROOM */
 };
 
@@ -133,10 +134,10 @@ struct hk_config {
 _Static_assert(sizeof(struct hk_config) == 16, "hk_config has no hidden padding");
 
 enum hk_config_flags {
-	HK_CONFIG_DAMAGE = 1 << 0,     /* kernel: default for hk_rule.damage */
-	HK_CONFIG_RELAY_LITE = 1 << 1, /* relay: UDP-Lite is deployed here */
-	HK_CONFIG_SHARED = 1 << 2,     /* relay: the paper's shared redirection socket, no pairs */
-	HK_CONFIG_JOURNAL = 1 << 3,    /* somebody follows hk_journal */
+	HK_CONFIG_DAMAGE = 1 << 0,  /* kernel: default for hk_rule.damage */
+	HK_CONFIG_LITE = 1 << 1,    /* UDP-Lite is deployed here */
+	HK_CONFIG_SHARED = 1 << 2,  /* relay: the paper's shared redirection socket, no pairs */
+	HK_CONFIG_JOURNAL = 1 << 3, /* somebody follows hk_journal */
 };
 
 /* One rule of the list; the first that matches a connection decides. Array hk_rules. */

@@ -203,6 +203,8 @@ static __always_inline void hk_established_passive(struct bpf_sock_ops *ctx)
 		hk_stay_tcp(ctx, &key, HK_REASON_SYN_COOKIE, 0);
 	else if (!agreed.heard && hk_option_load(ctx, &opt, 0))
 		hk_stay_tcp(ctx, &key, HK_REASON_PEER_WITHOUT_HOOKER, 0);
+	else if (!agreed.heard && hk_option_datapath(&opt) != agreed.datapath)
+		hk_stay_tcp(ctx, &key, HK_REASON_PEER_FELL_BACK, 0);
 	else
 		hk_redirect(ctx, &key, &agreed, 0);
 }
@@ -258,13 +260,11 @@ static __always_inline int hk_answer(struct bpf_sock_ops *ctx, struct hk_option 
 		bpf_map_update_elem(&hk_half, key, half, BPF_ANY);
 		return 0;
 	}
-	/* The offer decides how: the client knows what its application wants. Where the relay has
-	 * no UDP-Lite the answer is UDP, which every relay has. */
+	/* The offer decides how: the client knows what its application wants. */
 	half->transport = opt->transport;
-	if (half->datapath == HK_DATAPATH_RELAY &&
-	    !(config && config->flags & HK_CONFIG_RELAY_LITE))
-		half->transport = HK_TRANSPORT_UDP;
 	half->coverage = bpf_ntohs(opt->coverage);
+	if (config)
+		hk_choice_possible(half, config);
 	half->heard = 0;
 	hk_option_fill(opt, half->datapath, half->transport, half->coverage);
 	return 1;
@@ -283,8 +283,10 @@ static __always_inline int hk_repeat(struct bpf_sock_ops *ctx, struct hk_option 
 	*flow = found = bpf_map_lookup_elem(&hk_flows, &key);
 	if (!found)
 		return 0;
-	if (found->datapath == HK_DATAPATH_KERNEL)
+	if (found->datapath == HK_DATAPATH_KERNEL) {
+		hk_kernel_undeployed(found, &key);
 		return hk_kernel_option(found, opt);
+	}
 	if (found->state == HK_FLOW_TCP || !(found->flags & HK_FLOW_CLIENT) ||
 	    hk_relay_confirmed(&key, found))
 		return 0;

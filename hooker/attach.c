@@ -21,6 +21,7 @@
 #include "hooker/kernel/gc.h"
 #include "hooker/kernel/kernel.h"
 #include "hooker/kernel/rescue.h"
+#include "hooker/lite.h"
 #include "hooker/log.h"
 #include "hooker/measure.h"
 #include "hooker/transport/transport.h"
@@ -153,33 +154,6 @@ static int open_interface(struct hk_attach *attach, int i)
 			       bpf_program__fd(attach->relay->progs.hk_relay_rx));
 }
 
-/* The transport the kernel may not have: deployed for as long as Hooker runs. */
-static int deploy_udplite(struct hk_attach *attach)
-{
-	struct hk_deploy_interface interfaces[HK_INTERFACES_MAX];
-	struct hk_deploy_options options = {
-		.interfaces = interfaces,
-		.interface_count = attach->options->interface_count,
-		.xdp_mode = attach->options->xdp_mode,
-		.count_fd = bpf_map__fd(attach->sockops->maps.hk_count),
-	};
-	uint16_t coverage = attach->options->coverage;
-	int i, err;
-
-	for (i = 0; i < attach->options->interface_count; i++) {
-		interfaces[i].ifindex = attach->ifindex[i];
-		interfaces[i].dispatch = attach->dispatch[i];
-	}
-	err = hk_transport_deploy(&hk_transport_udplite, &options, &attach->udplite);
-	/* A frame header that may be damaged is worth nothing: always covered. */
-	if (!err)
-		err = hk_deployment_add_port(attach->udplite, HK_RELAY_LITE_PORT, coverage,
-					     HK_FRAME_COVERAGE, 0);
-	if (err)
-		hk_error("can't deploy UDP-Lite: %s", strerror(-err));
-	return err;
-}
-
 /*
  * A writer that got EAGAIN is woken by setting TCP_NOTSENT_LOWAT from sock_ops, known since 5.11. Without
  * that, edge-triggered applications would hang.
@@ -215,7 +189,7 @@ int hk_attach_open(struct hk_attach *attach, const struct hk_options *options)
 		err = open_interface(attach, i);
 	if (!err && options->transport == HK_TRANSPORT_UDPLITE &&
 	    options->datapath == HK_DATAPATH_RELAY)
-		err = deploy_udplite(attach);
+		err = hk_lite_deploy(attach);
 	if (!err)
 		err = hk_attach_configure(attach, options->datapath, options->transport,
 					  options->coverage);
@@ -278,6 +252,7 @@ int hk_attach_configure(struct hk_attach *attach, enum hk_datapath datapath,
 	int fd = bpf_map__fd(attach->sockops->maps.hk_config);
 	struct hk_config config;
 	__u32 zero = 0;
+	bool lite;
 
 	/* The rules in force stay, and whether somebody follows events. */
 	if (bpf_map_lookup_elem(fd, &zero, &config))
@@ -288,7 +263,8 @@ int hk_attach_configure(struct hk_attach *attach, enum hk_datapath datapath,
 	config.coverage = datapath != HK_DATAPATH_KERNEL    ? coverage :
 			  transport == HK_TRANSPORT_UDPLITE ? HK_KERNEL_COVERAGE :
 							      0;
-	config.flags = (attach->udplite ? HK_CONFIG_RELAY_LITE : 0) |
+	lite = attach->udplite || (datapath == HK_DATAPATH_KERNEL && !attach->lite_undeployed);
+	config.flags = (lite ? HK_CONFIG_LITE : 0) |
 		       (attach->options->damage ? HK_CONFIG_DAMAGE : 0) |
 		       (attach->shared ? HK_CONFIG_SHARED : 0) | (config.flags & HK_CONFIG_JOURNAL);
 	config.path_ttl_s = attach->options->path_ttl_s;

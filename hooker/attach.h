@@ -42,6 +42,7 @@ struct hk_attach {
 	struct sockops_bpf *sockops;
 	struct relay_bpf *relay;       /* NULL unless datapath is relay */
 	struct hk_deployment *udplite; /* NULL unless the relay uses UDP-Lite */
+	bool lite_undeployed;	       /* UDP-Lite was there and has been taken away */
 	struct hk_dispatch *dispatch[HK_INTERFACES_MAX];
 	struct hk_rescue *rescue;		     /* NULL unless datapath is kernel */
 	struct hk_kernel *kernel[HK_INTERFACES_MAX]; /* NULL unless datapath is kernel */

@@ -3,13 +3,12 @@
 #include "hooker/command.h"
 
 #include <argp.h>
-#include <limits.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "hooker/log.h"
-#include "hooker/transport/transport.h"
+#include "hooker/deployed.h"
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -41,10 +40,18 @@ static void print_transport(const json_t *transport)
 	       hk_text(transport, "name"), hk_number(transport, "protocol"),
 	       json_is_true(json_object_get(transport, "native")) ? "yes" : "no");
 	if (!json_is_true(json_object_get(transport, "deployed"))) {
-		printf("no\n");
+		printf(json_is_null(json_object_get(transport, "deployed")) ?
+			       "unknown (needs root)\n" :
+			       "no\n");
 		return;
 	}
-	printf("from %s, since %s\n", hk_text(transport, "from"), hk_text(transport, "since"));
+	if (json_object_get(transport, "datapath")) {
+		printf("within the kernel datapath; `hooker stats` counts\n");
+		return;
+	}
+	printf("from %s, since %s, kept by %s\n", hk_text(transport, "from"),
+	       hk_text(transport, "since"),
+	       json_is_true(json_object_get(transport, "pinned")) ? "pins" : "`hooker run`");
 	json_array_foreach(json_object_get(transport, "interfaces"), i, item)
 		printf("  interface %s: XDP %s, tc egress %s%s\n", hk_text(item, "name"),
 		       hk_text(item, "xdp"), hk_text(item, "tc_egress"),
@@ -59,16 +66,22 @@ static void print_transport(const json_t *transport)
 static json_t *describe(const struct hk_transport_desc *desc)
 {
 	struct hk_deployment *deployment;
-	char pin_dir[PATH_MAX];
-	json_t *status;
+	json_t *status, *daemons, *deployed;
+	int err = hk_deployed_open(desc, &deployment);
 
-	if (hk_transport_pin_dir(desc, pin_dir, sizeof(pin_dir)) ||
-	    hk_deployment_open(desc, pin_dir, &deployment))
-		return json_pack("{s:s, s:i, s:b, s:b}", "name", desc->name, "protocol",
-				 desc->protocol, "native", hk_transport_is_native(desc), "deployed",
-				 0);
-	status = hk_deployment_status(deployment);
-	hk_deployment_close(deployment);
+	if (!err) {
+		status = hk_deployment_status(deployment);
+		hk_deployment_close(deployment);
+		return status;
+	}
+	/* The kernel datapath speaks UDP-Lite itself, without a chain of steps. */
+	daemons = hk_deployed_by_daemon(desc);
+	deployed = err != -ENOENT ? json_null() : json_boolean(daemons);
+	status = json_pack("{s:s, s:i, s:b, s:o}", "name", desc->name, "protocol", desc->protocol,
+			   "native", hk_transport_is_native(desc), "deployed", deployed);
+	if (daemons)
+		json_object_set(status, "datapath", json_object_get(daemons, "datapath"));
+	json_decref(daemons);
 	return status;
 }
 

@@ -30,6 +30,7 @@ const char *hk_reason_name(unsigned int reason)
 		[HK_REASON_PATH_CACHED] = "path-cached",
 		[HK_REASON_DAEMON_STOPPED] = "daemon-stopped",
 		[HK_REASON_ABORTED] = "aborted",
+		[HK_REASON_UNDEPLOYED] = "undeployed",
 	};
 
 	return lookup(words, COUNT(words), reason);

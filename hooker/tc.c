@@ -189,6 +189,8 @@ void hk_tc_detach(struct hk_tc *tc)
 	if (tc->link_fd < 0) {
 		filter_detach(tc->ifindex, tc->side, tc->position);
 		clsact_destroy_if_empty(tc->ifindex);
+	} else {
+		bpf_link_detach(tc->link_fd); /* another process may hold the link as well */
 	}
 	hk_tc_release(tc);
 }

@@ -67,6 +67,16 @@ static __always_inline int hk_key_is_loopback(const struct hk_flow_key *key)
 	       key->local_ip[2] == key->remote_ip[2] && key->local_ip[3] == key->remote_ip[3];
 }
 
+/* Where UDP-Lite is not deployed, or no longer, its connections use UDP. */
+static __always_inline void hk_choice_possible(struct hk_half *choice,
+					       const struct hk_config *config)
+{
+	if (choice->transport != HK_TRANSPORT_UDPLITE || config->flags & HK_CONFIG_LITE)
+		return;
+	choice->transport = HK_TRANSPORT_UDP;
+	choice->coverage = 0;
+}
+
 /*
  * hk_config and then the rules decide: fills @choice for the connection @key, of a socket in the
  * cgroups of rules @classes. Returns 0, or the enum hk_reason for staying on TCP. Static and not
@@ -99,12 +109,9 @@ static __noinline int hk_choose(const struct hk_flow_key *key, struct hk_half *c
 		return HK_REASON_RULE;
 	if (hk_key_is_loopback(key))
 		return HK_REASON_LOOPBACK;
-	if (choice->datapath == HK_DATAPATH_RELAY) {
-		if (!(config->flags & HK_CONFIG_RELAY_LITE))
-			choice->transport = HK_TRANSPORT_UDP;
-		if (!hk_key_is_ip4(key))
-			return HK_REASON_IPV6;
-	}
+	hk_choice_possible(choice, config);
+	if (choice->datapath == HK_DATAPATH_RELAY && !hk_key_is_ip4(key))
+		return HK_REASON_IPV6;
 	return hk_path_refused(key, choice->transport) ? HK_REASON_PATH_CACHED : 0;
 }
 

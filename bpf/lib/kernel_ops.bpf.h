@@ -25,6 +25,20 @@ static __always_inline void hk_kernel_mss(struct bpf_sock_ops *ctx, const struct
 		bpf_reserve_hdr_opt(ctx, HK_INSERT, 0);
 }
 
+/*
+ * Falls back if the flow's transport has been undeployed. Here and not in tc: so the first segment that
+ * goes out in TCP already tells the peer why, which would else see a path that swallows the transport.
+ */
+static __always_inline void hk_kernel_undeployed(struct hk_flow *flow,
+						 const struct hk_flow_key *key)
+{
+	struct hk_config *config = hk_config_get();
+
+	if (flow->state != HK_FLOW_TCP && flow->agreed == HK_TRANSPORT_UDPLITE && config &&
+	    !(config->flags & HK_CONFIG_LITE))
+		hk_fall_back(flow, key, HK_REASON_UNDEPLOYED, 0);
+}
+
 /* May the option go into this segment? It never does into one that travels on the transport. */
 static __always_inline int hk_kernel_option(const struct hk_flow *flow, struct hk_option *opt)
 {

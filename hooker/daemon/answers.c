@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What the daemon answers the CLI: one JSON object for each command. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <bpf/bpf.h>
@@ -10,6 +11,7 @@
 #include "hooker/daemon/internal.h"
 #include "hooker/daemon/metrics.h"
 #include "hooker/flows.h"
+#include "hooker/lite.h"
 #include "hooker/measure.h"
 #include "hooker/names.h"
 #include "hooker/relay/relay.h"
@@ -182,6 +184,20 @@ static json_t *metrics_reply(const struct daemon *daemon)
 	return reply;
 }
 
+static json_t *undeploy_reply(struct daemon *daemon, const json_t *request)
+{
+	const char *name = json_string_value(json_object_get(request, "transport"));
+	int err = name && !strcmp(name, hk_transport_name(HK_TRANSPORT_UDPLITE)) ?
+			  hk_lite_undeploy(daemon->attach, daemon->relay) :
+			  -ENOENT;
+
+	if (!err)
+		return json_pack("{s:i}", "schema", 1);
+	return json_pack("{s:o}", "error",
+			 json_sprintf("can't undeploy %s: %s", name ?: "(nothing)",
+				      err == -ENOENT ? "it is not deployed here" : strerror(-err)));
+}
+
 json_t *answer_command(void *arg, const char *command, const json_t *request)
 {
 	struct daemon *daemon = arg;
@@ -198,6 +214,11 @@ json_t *answer_command(void *arg, const char *command, const json_t *request)
 		return reload(daemon);
 	if (!strcmp(command, "metrics"))
 		return metrics_reply(daemon);
+	if (!strcmp(command, "transports"))
+		return json_pack("{s:i, s:[o*]}", "schema", 1, "transports",
+				 hk_lite_json(daemon->attach));
+	if (!strcmp(command, "undeploy"))
+		return undeploy_reply(daemon, request);
 	if (!strcmp(command, "events"))
 		return json_pack("{s:i}", "schema", 1);
 	return json_pack("{s:o}", "error", json_sprintf("unknown command '%s'", command));

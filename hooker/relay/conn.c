@@ -87,7 +87,28 @@ int conn_open(struct hk_relay *relay, const struct hk_event *event)
 	relay->stats.connections++;
 	memory_update(conn);
 	conn_touch(conn); /* starts its timer */
+	/* Undeployed while its handshake was under way. */
+	if (conn->carrier == relay->udplite && !relay->attach->udplite)
+		conn_leave_udplite(conn);
 	return 0;
+}
+
+void conn_leave_udplite(struct conn *conn)
+{
+	conn->carrier = conn->relay->udp;
+	conn->moved = HK_REASON_UNDEPLOYED;
+	/* Repeated until answered: the peer follows what it hears (conn_follow_to_udp()). */
+	rdt_probe(conn->rdt);
+	conn_touch(conn);
+}
+
+/* Never back: what was sent before may come late. */
+void conn_follow_to_udp(struct conn *conn)
+{
+	if (conn->carrier == conn->relay->udp)
+		return;
+	conn->carrier = conn->relay->udp;
+	conn->moved = HK_REASON_PEER_FELL_BACK;
 }
 
 /* What the BPF programs know of the connection goes, unless a new life has taken its place. */

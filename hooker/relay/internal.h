@@ -70,6 +70,7 @@ struct conn {
 	uint64_t heard_at;	 /* last frame of the peer */
 	uint64_t asked_at;	 /* last probe of an idle connection */
 	uint64_t stall_ns;	 /* how long no answer had come when it moved */
+	enum hk_reason moved;	 /* from UDP-Lite to UDP, and why; 0 = no */
 	struct rdt_conn *rdt;
 	struct evbuffer *backlog; /* taken off the shared socket, not yet in rdt's buffer */
 	uint32_t slot;		  /* its loopback pair, or HK_SLOT_NONE */
@@ -161,6 +162,10 @@ void conn_state_changed(struct conn *conn, const struct hk_event *event);
 int conn_input(struct conn *conn, uint64_t now, const struct rdt_frame *frame,
 	       struct iovec *direct);
 void conn_settle(struct conn *conn, uint64_t now);
+/* It goes on in UDP, for UDP-Lite is no longer deployed here. */
+void conn_leave_udplite(struct conn *conn);
+/* The peer was heard on UDP, which after UDP-Lite it only uses if it has no longer anything else. */
+void conn_follow_to_udp(struct conn *conn);
 /* Ends both directions at both ends; the application here reads ECONNRESET. */
 void conn_fail(struct conn *conn, uint8_t code, enum hk_reason reason);
 

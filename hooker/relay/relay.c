@@ -150,6 +150,18 @@ void hk_relay_abort_all(struct hk_relay *relay)
 	relay_settle(relay);
 }
 
+void hk_relay_leave_udplite(struct hk_relay *relay)
+{
+	struct conn *conn, *next;
+
+	relay_consume_events(relay);
+	HASH_ITER(hh, relay->conns, conn, next) {
+		if (conn->carrier == relay->udplite)
+			conn_leave_udplite(conn);
+	}
+	relay_settle(relay);
+}
+
 unsigned int hk_relay_connections(const struct hk_relay *relay)
 {
 	return HASH_COUNT(relay->conns);
@@ -180,6 +192,10 @@ json_t *hk_relay_flow_json(const struct hk_relay *relay, const struct sock_key *
 		json_object_set_new(object, "agreed",
 				    json_string(hk_transport_name(conn->transport)));
 		json_object_set_new(object, "stall_ms", json_integer(conn->stall_ns / 1000000));
+	} else if (conn->moved && object) {
+		json_object_set_new(object, "transport",
+				    json_string(hk_transport_name(HK_TRANSPORT_UDP)));
+		json_object_set_new(object, "reason", json_string(hk_reason_name(conn->moved)));
 	}
 	return object;
 }

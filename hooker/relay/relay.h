@@ -40,6 +40,9 @@ int hk_relay_open(struct hk_relay **out, struct hk_attach *attach, struct event_
 /* Resets every live connection at both ends; the applications see ECONNRESET, never a silent hole. */
 void hk_relay_abort_all(struct hk_relay *relay);
 
+/* UDP-Lite is about to be undeployed: its connections go on in UDP, and their peers follow. */
+void hk_relay_leave_udplite(struct hk_relay *relay);
+
 /* How many connections are being relayed. */
 unsigned int hk_relay_connections(const struct hk_relay *relay);
 

@@ -62,6 +62,7 @@ hooker_start()
 	shift
 	# shellcheck disable=SC2016 # expanded on the host
 	cgroup=$(on "$host" sh -c 'echo "$TESTBED_CGROUP"')
+	rm -f "$WORK/hooker-$host.out" # an earlier one was ready, too
 	background "hooker-$host" "$host" "$HOOKER" run --interface eth0 --cgroup "$cgroup" "$@"
 	DAEMON[$host]=$PID
 	wait_until 10 grep -q '^ready' "$WORK/hooker-$host.out" && return

@@ -1,4 +1,4 @@
-// links: hooker/transport/deploy.c hooker/transport/iface.c hooker/transport/pins.c hooker/transport/source.c hooker/transport/status.c hooker/transport/steps.c hooker/transport/udplite.c hooker/dispatch.c hooker/tc.c hooker/log.c hooker/measure.c
+// links: hooker/transport/deploy.c hooker/transport/iface.c hooker/transport/pins.c hooker/transport/source.c hooker/transport/status.c hooker/transport/steps.c hooker/transport/udplite.c hooker/transport/verifier.c hooker/dispatch.c hooker/tc.c hooker/log.c hooker/measure.c
 // libs: -lbpf -lmnl
 // SPDX-License-Identifier: GPL-2.0
 /*

@@ -64,6 +64,20 @@ static int collect_maps(struct hk_deployment *deployment)
 	return 0;
 }
 
+static int load_programs(struct hk_deployment *deployment, bool time_verifier)
+{
+	double start = hk_now_ms();
+	char *logs = NULL;
+	int err = time_verifier ? hk_verifier_watch(deployment->obj, &logs) : 0;
+
+	err = err ?: bpf_object__load(deployment->obj);
+	deployment->times.load = hk_now_ms() - start;
+	if (!err && logs)
+		deployment->times.verify = hk_verifier_ms(deployment->obj, logs);
+	free(logs);
+	return err;
+}
+
 static int load(struct hk_deployment *deployment, const struct hk_deploy_options *options)
 {
 	struct bpf_program *entry;
@@ -83,9 +97,7 @@ static int load(struct hk_deployment *deployment, const struct hk_deploy_options
 		if (err)
 			return err;
 	}
-	start = hk_now_ms();
-	err = bpf_object__load(deployment->obj);
-	deployment->times.load = hk_now_ms() - start;
+	err = load_programs(deployment, options->time_verifier);
 	if (err)
 		return err;
 	entry = bpf_object__find_program_by_name(deployment->obj, "hk_rx_entry");

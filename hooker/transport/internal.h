@@ -49,6 +49,11 @@ int hk_source_compile(const char *source_dir, const char *source, char *object, 
 /* Whether packets may arrive there whose checksum nobody has computed. */
 bool hk_iface_has_unfinished(int ifindex, bool native_xdp);
 
+/* verifier.c: has each program of @obj leave its statistics in *logs, which the caller frees. */
+int hk_verifier_watch(struct bpf_object *obj, char **logs);
+/* Milliseconds in the verifier, of all programs of @obj, once it is loaded. */
+double hk_verifier_ms(const struct bpf_object *obj, const char *logs);
+
 /* steps.c */
 int hk_map_fd(const struct hk_deployment *deployment, const char *name);
 const struct hk_step_desc *hk_step_find(const struct hk_transport_desc *desc, const char *name,

@@ -36,7 +36,7 @@ static int run(char *const argv[])
 
 	err = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
 	if (err)
-		return -err;
+		return err == ENOENT ? -ENOPKG : -err;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;

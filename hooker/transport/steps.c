@@ -92,7 +92,7 @@ int hk_deployment_swap_step(struct hk_deployment *deployment, const char *step, 
 	int err;
 
 	if (!desc)
-		return -ENOENT;
+		return -ESRCH;
 	if (!program)
 		program = desc->program;
 	if (object) {

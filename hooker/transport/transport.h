@@ -75,6 +75,7 @@ struct hk_deploy_options {
 	 * (hk_transport_pin_dir) of pins that keep it in place without an owner.
 	 */
 	const char *pin_dir;
+	bool time_verifier; /* hk_deploy_times.verify; failures are then told without a trace */
 	/* Not NULL: compile the transport's source under this folder with clang, instead of the built
 	 * object (hk_transport_source_dir). */
 	const char *source_dir;
@@ -84,6 +85,7 @@ struct hk_deploy_times { /* milliseconds */
 	double compile;	 /* 0 without source_dir */
 	double open;	 /* parse the ELF object */
 	double load;	 /* create maps, verify and JIT every program */
+	double verify;	 /* of that: in the verifier, as it says itself */
 	double attach;	 /* fill the chain, XDP and tc */
 	double total;
 };
@@ -94,7 +96,8 @@ struct hk_deploy_times { /* milliseconds */
  * checksum nobody has computed (veth, generic XDP).
  *
  * -EEXIST: it is deployed under that pin_dir already. -EBUSY: another XDP program is attached.
- * -EOPNOTSUPP: an interface is not Ethernet. -ENOEXEC: clang failed, and printed why.
+ * -EOPNOTSUPP: an interface is not Ethernet. -ENOEXEC: clang failed, and printed why. -ENOPKG: there
+ * is no clang. -EPERM: the caller may not.
  */
 int hk_transport_deploy(const struct hk_transport_desc *desc,
 			const struct hk_deploy_options *options, struct hk_deployment **out);
@@ -105,6 +108,16 @@ int hk_transport_deploy(const struct hk_transport_desc *desc,
  */
 int hk_deployment_open(const struct hk_transport_desc *desc, const char *pin_dir,
 		       struct hk_deployment **out);
+
+/**
+ * Opens a deployment that another process of this machine owns, by hk_deployment_ids(): to ask for its
+ * status, to swap steps, to register ports. Closing it detaches nothing.
+ */
+int hk_deployment_open_ids(const struct hk_transport_desc *desc, const json_t *ids,
+			   struct hk_deployment **out);
+
+/* What hk_deployment_open_ids() needs; a new object. */
+json_t *hk_deployment_ids(const struct hk_deployment *deployment);
 
 /**
  * The UDP socket bound to @port speaks this transport from now on; again: with these values.
@@ -123,7 +136,8 @@ int hk_deployment_del_port(struct hk_deployment *deployment, uint16_t port);
 /**
  * Replaces one step while traffic flows; the next packet runs the new one. @object: an object file in
  * which @program (NULL: the step's usual one) is found; it shares the deployment's maps of the same
- * names. @object NULL: the one Hooker was built with. -ENOENT: no such step or program.
+ * names. @object NULL: the one Hooker was built with. -ESRCH: no such step. -ENOENT: no such file or
+ * program. -EINVAL: the program is of another hook, or refused.
  */
 int hk_deployment_swap_step(struct hk_deployment *deployment, const char *step, const char *object,
 			    const char *program);

@@ -1,0 +1,173 @@
+#!/usr/bin/env bash
+# UDP-Lite of a running `hooker run`: its steps replaced, and itself taken away, in the middle of 26 MB.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+# shellcheck source=testbed/lib/tap.sh
+. testbed/lib/tap.sh
+# shellcheck source=hooker/tests/lib.sh
+. hooker/tests/lib.sh
+
+RATE=${RATE:-26M} # of the client's reading: a second, in which something is done to the connection
+
+start_nginx()
+{
+	cat >"$WORK/nginx.conf" <<-EOT
+	daemon off; pid $WORK/nginx.pid; error_log $WORK/nginx.log; worker_processes 1;
+	events { worker_connections 64; }
+	http { access_log off; sendfile on;
+	  client_body_temp_path $WORK/b; proxy_temp_path $WORK/p; fastcgi_temp_path $WORK/f; uwsgi_temp_path $WORK/u; scgi_temp_path $WORK/s;
+	  server { listen 80; root $WORK/files; location = /slow { alias $WORK/files/text; limit_rate 64; } } }
+	EOT
+	chmod 755 "$WORK" "$WORK/files" # nginx's own user must read them
+	background "nginx-$1" server nginx -c "$WORK/nginx.conf" -p "$WORK"
+	NGINX=$PID
+	wait_until 10 on client curl -s -o /dev/null "http://$SERVER/text" || bail "no nginx"
+}
+
+# Listeners from before Hooker are redirected on Linux 6.12 only: so the server starts behind it.
+start_both()
+{
+	hooker_start client "$@"
+	hooker_start server "$@"
+	start_nginx "$RANDOM"
+}
+
+stop_both()
+{
+	kill "$NGINX" 2>/dev/null || :
+	wait "$NGINX" 2>/dev/null || :
+	hooker_stop client
+	hooker_stop server
+}
+
+# transports HOST JQ: of what `hooker transports` says of UDP-Lite there
+transports()
+{
+	on "$1" "$HOOKER" transports --json | jq -c ".transports[] | select(.name == \"udplite\") | $2"
+}
+
+# flow HOST JQ: of the newest connection to nginx
+flow()
+{
+	on "$1" "$HOOKER" flows --json |
+		jq -c "[.flows[] | select(.local_port == 80 or .remote_port == 80)] | min_by(.age_s) | $2"
+}
+flow_is()
+{
+	[[ $(flow "$1" "[.transport, .reason]") == "$2" ]]
+}
+
+flow_becomes()
+{
+	wait_until 10 flow_is "$@" || { flow "$1" .; return 1; }
+}
+
+begun()
+{
+	[[ $(flow client '[.state, .transport]') == '["active","udplite"]' ]]
+}
+# 26 MB, and then on the same connection a trickle that keeps it open to be looked at.
+begin()
+{
+	rm -f "$WORK/got"
+	background curl client curl -sS --max-time 60 --limit-rate "$RATE" -o "$WORK/got" "http://$SERVER/video" \
+		-o /dev/null "http://$SERVER/slow"
+	FETCH=$PID
+	wait_until 10 begun || bail "no transfer over UDP-Lite: $(flow client .)"
+}
+
+complete()
+{
+	cmp -s "$WORK/got" "$WORK/files/video"
+}
+arrived()
+{
+	wait_until 60 complete || { cat "$WORK/curl.out"; return 1; }
+	kill -0 "$FETCH"
+}
+end()
+{
+	kill "$FETCH"
+	wait "$FETCH" || : killed
+}
+
+missing()
+{
+	transports "$1" '[.steps[].reasons["next-step-missing"].packets // 0] | add'
+}
+
+chain_is_gone()
+{
+	[[ $(on "$1" bpftool net -j | jq '[.[0].tc[]?] | length') == 0 && $(transports "$1" .deployed) == false ]]
+}
+
+# Asked for UDP-Lite where it is no longer: both ends agree on UDP.
+new_is_udp()
+{
+	background slow client curl -sS -o /dev/null "http://$SERVER/slow"
+	flow_becomes client '["udp","negotiated"]' || { kill "$PID"; return 1; }
+	kill "$PID"
+}
+
+# taken_away WHAT HOST OTHER TRANSPORT: undeployed on HOST during a transfer, which goes on over TRANSPORT
+taken_away()
+{
+	local what=$1
+	begin
+	ok "$what: undeployed" on "$2" "$HOOKER" undeploy udplite
+	ok "$what: says so" flow_becomes "$2" "[\"$4\",\"undeployed\"]"
+	ok "$what: the peer follows" flow_becomes "$3" "[\"$4\",\"peer-fell-back\"]"
+	ok "$what: the transfer survives, byte for byte" arrived
+	end
+	is "$what: it is gone" "$(transports "$2" .deployed)" false
+}
+
+hosts_up
+plan 33
+
+# ---- what `hooker run` has deployed is seen and changed by the other commands
+start_both --transport udplite
+is "deployed by the daemon" "$(transports client '[.deployed, .pinned, .from, (.since | type)]')" \
+	'[true,false,"built","string"]'
+like "hooker transports says who keeps it" "$(on client "$HOOKER" transports)" 'kept by `hooker run`'
+begin
+swaps=0 lost=0 last=null
+while ! complete; do
+	for step in parse coverage verify deliver; do
+		on client "$HOOKER" deploy udplite --swap "$step" && swaps=$((swaps + 1))
+	done
+	for step in classify header checksum; do
+		on server "$HOOKER" deploy udplite --swap "$step=$ROOT/build/bpf/udplite.bpf.o" && swaps=$((swaps + 1))
+	done
+	last=$(flow server '[.retransmissions, .tx_bytes, .probe_timeouts]' || echo null)
+	[[ -z $last || $last == null ]] || lost=$last
+done
+echo "# $swaps swaps; the sender's retransmissions, bytes, probe timeouts: $lost"
+like "steps were swapped during the transfer" "$swaps" '^([7-9]|[0-9]{2,})$'
+ok "byte for byte" arrived
+end
+is "no packet found an empty slot" "$(missing client) $(missing server)" "0 0"
+# A burst would be a window: hundreds of the 19000 datagrams.
+is "no burst of retransmissions" "$(jq '.[0] < 100' <<<"$lost")" true
+exits "an unknown step is refused" 1 on client "$HOOKER" deploy udplite --swap nonsense
+like "and named" "$TAP_OUT" "nonsense.*no such step"
+
+# ---- taken away: the relay's connections go on in UDP
+taken_away "by the sender" server client udp
+ok "nothing of the chain is left" chain_is_gone server
+exits "undeploying twice is refused" 1 on server "$HOOKER" undeploy udplite
+ok "a new connection uses UDP, and says so" new_is_udp
+stop_both
+start_both --transport udplite
+taken_away "by the receiver" client server udp
+stop_both
+
+# ---- and those of the kernel datapath in TCP
+start_both --datapath kernel --transport udplite
+is "the kernel datapath has no steps, and says what it has" "$(transports client '[.deployed, .datapath]')" '[true,"kernel"]'
+taken_away "kernel datapath, by the sender" server client tcp
+ok "a new connection uses UDP there, too" new_is_udp
+stop_both
+start_both --datapath kernel --transport udplite
+taken_away "kernel datapath, by the receiver" client server tcp
+stop_both
