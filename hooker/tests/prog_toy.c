@@ -138,7 +138,7 @@ int main(int argc, char **argv)
 	ok(count(a, "scramble") == 1 && count(b, "unscramble") == 1, "each step has counted");
 	ok(!hk_deployment_swap_step(b, "unscramble", argv[4], "toy_mark_x"), "a step is swapped");
 	ok(travels(fd_a, "10.78.0.2", fd_b, "hello", "Xello"), "the new step runs");
-	ok(hk_deployment_swap_step(b, "no such step", NULL, NULL) == -ENOENT &&
+	ok(hk_deployment_swap_step(b, "no such step", NULL, NULL) == -ESRCH &&
 		   hk_deployment_swap_step(b, "unscramble", argv[4], "no_such_program") == -ENOENT,
 	   "what is not there is not swapped in");
 	ok(travels(fd_a, "10.78.0.2", fd_b, "hello", "Xello"), "and the chain still works");
