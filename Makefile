@@ -129,6 +129,7 @@ eval_options = $(if $(BACKEND),--backend '$(BACKEND)') $(if $(KERNEL),--kernel '
                $(if $(REPS),--reps '$(REPS)') $(if $(MODES),--modes '$(MODES)')
 
 eval: deps all
+	$(if $(filter peers all,$(SCENARIO)),@testbed/deps peers)
 	@scenarios/run '$(SCENARIO)' $(eval_options)
 
 smoke: deps all

@@ -8,10 +8,10 @@ if (term eq 'pdf') set terminal pdfcairo size 10.8in,4.6in font font.',12' backg
 if (term eq 'png') set terminal pngcairo size 1620,690 font font.',12' fontscale 1.5 background '#ffffff' rounded
 set output out
 # One colour a mode, the same in every figure; told apart without colour vision too (Okabe, Ito).
-mode_names = 'tcp tcp+xdp relay-udp relay-udplite kernel-udp kernel-udplite'
-mode_colours = '0x7f7f7f 0xbdbdbd 0x0072b2 0x56b4e9 0xd55e00 0xe69f00'
+mode_names = 'tcp tcp+xdp relay-udp relay-udplite kernel-udp kernel-udplite mptcp sctp wireguard kcptun'
+mode_colours = '0x7f7f7f 0xbdbdbd 0x0072b2 0x56b4e9 0xd55e00 0xe69f00 0x009e73 0xcc79a7 0x882255 0xb5a642'
 mode_index(m) = int(sum [k=1:words(mode_names)] (word(mode_names, k) eq m ? k : 0))
-mode_colour(m) = mode_index(m) ? int(word(mode_colours, mode_index(m))) : 0xcc79a7
+mode_colour(m) = mode_index(m) ? int(word(mode_colours, mode_index(m))) : 0x444444
 ink = '#222222'
 faint = '#999999'
 set border 3 lc rgb faint

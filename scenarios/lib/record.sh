@@ -9,6 +9,7 @@ version_of() { { "$@" 2>/dev/null || true; } | head -n1; }
 
 # record_start: everything known before the first cell.
 record_start() {
+	local peers='{}' mode peer
 	local commit dirty=false files='[]' file name kind size parallel
 	commit=$(git -C "$root" rev-parse HEAD 2>/dev/null || echo unknown)
 	[[ -z $(git -C "$root" status --porcelain 2>/dev/null) ]] || dirty=true
@@ -18,7 +19,11 @@ record_start() {
 			--arg s "$(sha256sum "$work/files/$name" | cut -d' ' -f1)" \
 			'. + [{name: $n, kind: $k, bytes: $b, parallel: $p, sha256: $s}]' <<<"$files")
 	done
-	jq -n --argjson schema "$RESULTS_SCHEMA" --arg id "$id" --arg scenario "$scenario" \
+	for mode in ${CONFIG[MODES]}; do
+		peer=$(mode_get "$mode" peer)
+		[[ ! $peer ]] || peers=$(jq -c --arg m "$mode" --arg a "$("$here/peers/$peer" about)" '.[$m] = $a' <<<"$peers")
+	done
+	jq -n --argjson peers "$peers" --argjson schema "$RESULTS_SCHEMA" --arg id "$id" --arg scenario "$scenario" \
 		--arg title "${CONFIG[TITLE]}" --arg argv "$argv" --arg commit "$commit" --argjson dirty "$dirty" \
 		--arg backend "${CONFIG[BACKEND]}" --arg modes "${CONFIG[MODES]}" --argjson files "$files" \
 		--argjson reps "${CONFIG[REPS_MAX]}" --argjson warmup "${CONFIG[WARMUP]}" --argjson seed "${CONFIG[SEED]}" \
@@ -33,7 +38,7 @@ record_start() {
 		 argv: $argv, commit: $commit, dirty: $dirty, fingerprint: $fingerprint,
 		 backend: $backend, clock: null, kernel: null,
 		 modes: ($modes | split(" ") | map(select(. != ""))), files: $files, reps: $reps, warmup: $warmup,
-		 seed: $seed, send: $send,
+		 peers: $peers, seed: $seed, send: $send,
 		 config: ($config | split("\n") | map(select(. != "") | capture("^(?<key>[^=]*)=(?<value>.*)$")) | from_entries),
 		 host: {cpu: $cpu, cpus: $cpus, kernel: $host_kernel, os: $os},
 		 tools: {hooker: $hooker, cc: $cc, clang: $clang, libbpf: $libbpf, qemu: $qemu, tshark: $tshark}}' \

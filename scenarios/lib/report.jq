@@ -81,7 +81,8 @@ def methods: [
 	"Modes of one file stand together in each repetition, in a shuffled order. Before each cell the client waits a recorded random time of up to 50 ms.",
 	"Medians, with 95 % percentile bootstrap intervals (\("10 000") resamples). Differences are paired: each transfer is compared with the plain TCP transfer of the same file in the same repetition.",
 	"A transfer counts only if the client exits with 0, every byte equals the original’s, and the capture on the router proves the transport: nothing lost while capturing, every checksum right, at least 99 % of payload bytes in the asked protocol.",
-	"The hosts fill their checksums themselves (transmit checksum offload is off), so that what the router sees is what a wire would carry. That holds for all modes."];
+	"The hosts fill their checksums themselves (transmit checksum offload is off), so that what the router sees is what a wire would carry. That holds for all modes."]
+	+ [(.peers // {}) | to_entries[] | "\(.key): \(.value)"];
 
 def result_cells: [.file, .mode, (.n | tostring) + (if .failed > 0 then " (+\(.failed) failed)" else "" end),
 	(.median_ms | ms), span(.ci95_low_ms; .ci95_high_ms),
@@ -99,7 +100,7 @@ def markdown: . as $in | .run as $run |
 	+ (if $in.svg then "![Figure 6](fig6.svg)\n\n" else "" end)
 	+ "## Results\n\n" + ([$in.rows[] | result_cells] | md_table(result_head))
 	+ "\n\n## Table 1: the testbed\n\n" + ($run | testbed | md_table(["", ""]))
-	+ "\n\n## How it was measured\n\n" + (methods | map("- " + .) | join("\n"))
+	+ "\n\n## How it was measured\n\n" + ($run | methods | map("- " + .) | join("\n"))
 	+ "\n\n## Again\n\n    \($run | rerun)\n\nRun \($run.id), \($run.started) to \($run.finished), \($run.wall_s) s. `run.json` holds the environment, `cells.jsonl` every transfer.\n";
 
 def td($tag): map("<\($tag)>\(@html)</\($tag)>") | join("");
@@ -118,6 +119,6 @@ def html($css): . as $in | .run as $run |
 	+ (if $in.svg then "<figure>\($in.svg)<figcaption>Figure 6. \($run.title | @html). The dashed line is what the paper reports for its prototype: 55 ms on average above TCP.</figcaption></figure>\n" else "" end)
 	+ "<h2>Results</h2>\n<ul>\([$in.rows | notes[] | "<li>\(@html)</li>"] | join("\n"))</ul>\n<div class=scroll><table class=results><thead><tr>\(result_head | td("th"))</tr></thead><tbody>\($in.rows | result_rows)</tbody></table></div>\n"
 	+ "<h2>Table 1: the testbed as it was</h2>\n\($run | testbed | html_table(null))\n"
-	+ "<h2>How it was measured</h2>\n<ul>\(methods | map("<li>\(@html)</li>") | join("\n"))</ul>\n"
+	+ "<h2>How it was measured</h2>\n<ul>\($run | methods | map("<li>\(@html)</li>") | join("\n"))</ul>\n"
 	+ "<h2>Run it again</h2>\n<pre>\($run | rerun | @html)</pre>\n"
 	+ "<p class=small>Run \($run.id | @html), \($run.wall_s) s in all. run.json holds the whole environment, cells.jsonl every transfer, pcap/ the captures of the first repetition.</p>\n</main>\n</html>\n";

@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,9 @@ struct fetch {
 	const char *host, *port, *name;
 	const char *output, *push, *same_as;
 	unsigned int timeout_s;
-	uint64_t abort_after; /* 0 = never */
+	uint64_t abort_after;	    /* 0 = never */
+	uint64_t every_ns, stop_ns; /* 0 = no series, no end before the stream's */
+	bool count_damage, stopped;
 
 	int fd;
 	unsigned int local_port;
@@ -35,6 +38,8 @@ struct fetch {
 	char remote_sha256[STREAM_LINE_MAX];
 	uint64_t remote_got;
 	int push_err;
+	json_t *series; /* [[ns, bytes], …] */
+	uint64_t next_ns;
 	char error[256];
 };
 
@@ -103,6 +108,18 @@ static void *push_body(void *arg)
 }
 
 /* Read the answer's first line, then the body it announces. */
+/* Points are made when bytes arrive: a pause is a gap between them. */
+static void note_progress(struct fetch *f)
+{
+	uint64_t now = since_start(f);
+
+	if (!f->series || now < f->next_ns)
+		return;
+	f->next_ns = now - now % f->every_ns + f->every_ns;
+	json_array_append_new(f->series,
+			      json_pack("[I,I]", (json_int_t)now, (json_int_t)f->body.len));
+}
+
 static int receive_body(struct fetch *f)
 {
 	char line[STREAM_LINE_MAX];
@@ -128,6 +145,12 @@ static int receive_body(struct fetch *f)
 			return fail(f, "early end: %zu of %llu bytes", f->body.len,
 				    (unsigned long long)f->body_size);
 		f->body.len += n;
+		note_progress(f);
+		if (f->stop_ns && since_start(f) >= f->stop_ns) {
+			f->last_ns = since_start(f);
+			f->stopped = true;
+			return 0;
+		}
 		if (f->abort_after && f->body.len >= f->abort_after) {
 			st_abort(f->fd);
 			f->fd = -1;
@@ -200,13 +223,30 @@ static int transfer(struct fetch *f)
 		shutdown(f->fd, SHUT_RDWR);
 	if (!err && f->push)
 		err = receive_receipt(f);
-	if (!err)
+	if (f->stopped)
+		f->eof_ns = f->last_ns;
+	else if (!err)
 		err = expect_eof(f);
 	if (pushing)
 		pthread_join(pusher, NULL);
 	if (!err && f->push_err)
 		err = fail(f, "push: %s", strerror(-f->push_err));
 	return err;
+}
+
+static void count_damage(const struct fetch *f, json_t *out)
+{
+	size_t n = f->body.len < f->expected.len ? f->body.len : f->expected.len;
+	json_int_t bytes = 0, bits = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned char flipped = f->body.data[i] ^ f->expected.data[i];
+
+		bytes += flipped != 0;
+		bits += __builtin_popcount(flipped);
+	}
+	json_object_set_new(out, "damaged_bytes", json_integer(bytes));
+	json_object_set_new(out, "damaged_bits", json_integer(bits));
 }
 
 /* After the clock has stopped: is it all there, is it right, where does it go? */
@@ -216,11 +256,15 @@ static void examine(struct fetch *f, json_t *out)
 	FILE *file;
 
 	if (f->same_as) {
-		bool same = f->body.len == f->expected.len &&
+		bool whole = f->stopped ? f->body.len <= f->expected.len :
+					  f->body.len == f->expected.len;
+		bool same = whole &&
 			    (!f->body.len || !memcmp(f->body.data, f->expected.data, f->body.len));
 
 		json_object_set_new(out, "identical", json_boolean(same));
-		if (!same)
+		if (f->count_damage)
+			count_damage(f, out);
+		if (f->count_damage ? !whole : !same)
 			fail(f, "the bytes received differ from %s", f->same_as);
 	} else {
 		st_bytes_sha256(&f->body, hex);
@@ -256,6 +300,8 @@ static int report(struct fetch *f)
 	json_object_set_new(out, "first_byte_ns", json_integer(f->first_ns));
 	json_object_set_new(out, "last_byte_ns", json_integer(f->last_ns));
 	json_object_set_new(out, "eof_ns", json_integer(f->eof_ns));
+	if (f->series)
+		json_object_set(out, "series", f->series);
 	examine(f, out);
 	json_object_set_new(out, "error", f->error[0] ? json_string(f->error) : json_null());
 	json_dumpf(out, stdout, JSON_COMPACT);
@@ -273,6 +319,17 @@ static error_t parse_fetch(int key, char *arg, struct argp_state *state)
 	case 'o': f->output = arg; return 0;
 	case 'P': f->push = arg; return 0;
 	case 'e': f->same_as = arg; return 0;
+	case 'd': f->count_damage = true; return 0;
+	case 'i':
+		f->every_ns = strtoull(arg, &end, 10) * 1000000;
+		if (*end || !f->every_ns)
+			argp_error(state, "--series takes milliseconds, not '%s'", arg);
+		return 0;
+	case 's':
+		f->stop_ns = strtoull(arg, &end, 10) * 1000000000;
+		if (*end || !f->stop_ns)
+			argp_error(state, "--stop-after takes whole seconds, not '%s'", arg);
+		return 0;
 	case 'a':
 		f->abort_after = strtoull(arg, &end, 10);
 		if (*end || !f->abort_after)
@@ -308,6 +365,13 @@ int cmd_fetch(int argc, char **argv)
 		{ "same-as", 'e', "FILE", 0,
 		  "compare with this file instead of hashing (cheaper in an emulated machine)", 0 },
 		{ "timeout", 't', "SECONDS", 0, "give up after so long without progress (60)", 0 },
+		{ "damage", 'd', NULL, 0,
+		  "with --same-as: count the bytes and bits that differ, and do not fail for them",
+		  0 },
+		{ "series", 'i', "MS", 0, "add [nanoseconds, bytes] at most every MS milliseconds",
+		  0 },
+		{ "stop-after", 's', "SECONDS", 0, "leave after so long, satisfied with what came",
+		  0 },
 		{ "abort-after", 'a', "N", 0, "reset the connection after N bytes", 0 },
 		{ 0 },
 	};
@@ -331,6 +395,8 @@ int cmd_fetch(int argc, char **argv)
 		bad = f.same_as;
 	if (!err && f.same_as && (err = st_bytes_reserve(&f.body, f.expected.len)))
 		bad = "memory";
+	if (f.every_ns)
+		f.series = json_array();
 	if (bad)
 		fail(&f, "can't read '%s': %s", bad, strerror(-err));
 	else
@@ -340,6 +406,7 @@ int cmd_fetch(int argc, char **argv)
 		fprintf(stderr, "stream fetch: %s\n", f.error);
 	if (f.fd >= 0)
 		close(f.fd);
+	json_decref(f.series);
 	st_bytes_free(&f.body);
 	st_bytes_free(&f.expected);
 	st_bytes_free(&f.outgoing);

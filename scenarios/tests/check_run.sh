@@ -11,7 +11,8 @@ run=$root/scenarios/run
 
 conf() { printf '%s\n' "$@" >"$work/t.conf"; }
 
-plan 38
+confs=("$root"/scenarios/*.conf)
+plan $((35 + ${#confs[@]}))
 conf '# a comment' '' 'FILES="a:text:10"' '  REPS = 3' 'COLOUR=red'
 exits 'a key with a space: usage' 2 "$run" "$work/t.conf" --list
 like 'names file and line' "$TAP_OUT" "t.conf:4: unknown key 'REPS '"

@@ -56,7 +56,7 @@ says() { TAP_OUT=$("$root/scenarios/verdict" "${@:2}") || :; jq -r "$1" <<<"$TAP
 passes() { is "$1" "$(says .reason "${@:2}")" ''; }
 fails() { like "$1" "$(says '"\(.verdict) \(.reason)"' "${@:3}")" "^failed .*$2"; }
 
-plan 40
+plan 50
 udp 1000 udp.pcap
 tcp 1000 tcp.pcap
 tcp 5 handshake.pcap
@@ -125,6 +125,40 @@ fails 'frames lost while capturing' '3 frames lost' --transport udp --bytes 1000
 head -c 24 udp.pcap >empty.pcap
 fails 'an empty capture' 'empty capture' --transport udp --bytes 1000 empty.pcap
 
+# What the peers speak. KCP as kcptun sends it with encryption "none": nonce and sum, error correction, KCP.
+kcp() { # COMMAND OUT [TYPE]
+	dump "$(spaced "$(bytes 20 | hex | tr -d ' ')00000000${3-f100}0400$(printf '%08x' 7)${1}00ffff$(bytes 16 | hex | tr -d ' ')$(bytes 1008 | hex | tr -d ' ')")" "$2" -u 29900,1000
+}
+kcp 51 kcp.pcap
+passes 'KCP asked, KCP seen' --transport kcp --frame-overhead 60 --bytes 1000 kcp.pcap
+fails 'KCP asked, other UDP seen' 'only 0.00 %' --transport kcp --frame-overhead 60 --bytes 900 udp.pcap
+kcp 52 ack.pcap
+fails 'KCP acknowledgements are no payload' 'only 0.00 %' --transport kcp --frame-overhead 60 --bytes 1000 ack.pcap
+kcp 51 parity.pcap f200
+fails 'parity is no payload' 'only 0.00 %' --transport kcp --frame-overhead 60 --bytes 1000 parity.pcap
+
+dump "$(bytes 1000 | hex)" sctp.pcap -S 1000,2000,0
+passes 'SCTP asked, SCTP seen' --transport sctp --bytes 1000 sctp.pcap
+poke sctp.pcap bad.pcap 900 y
+fails 'a damaged byte: SCTP checksum' '1 wrong checksum' --transport sctp --bytes 1000 bad.pcap
+
+dump "04 00 00 00 $(bytes 1100 | hex)" wireguard.pcap -u 51820,51820
+passes 'WireGuard asked, WireGuard seen' --transport wireguard --frame-overhead 72 --bytes 1000 wireguard.pcap
+fails 'WireGuard asked, other UDP seen' 'only 0.00 %' --transport wireguard --bytes 1000 udp.pcap
+
+# A TCP segment with a data sequence signal (kind 30, subtype 2), and the same behind no-operations.
+segment() { # OPTIONS(40 hex digits) OUT
+	local head=03e807d0000000000000000a0000000a payload check
+	head=03e807d0000000010000000aa018ffff
+	payload=$(bytes 1000 | hex | tr -d ' ')
+	check=$(sum16 "0a0000010a0000020006$(printf '%04x' 1040)${head}00000000$1$payload")
+	raw 6 "$(spaced "$head${check}0000$1$payload")" "$2"
+}
+segment 1e1420010000000a0000000b0000000100000000 mptcp.pcap
+passes 'MPTCP asked, MPTCP seen' --transport mptcp --bytes 1000 mptcp.pcap
+segment 0101010101010101010101010101010101010101 plain.pcap
+fails 'MPTCP asked, TCP seen: it fell back' 'only 0.00 %' --transport mptcp --bytes 1000 plain.pcap
+
 # Many at once by one tshark: each keeps its own verdict.
 printf 'udp\t1000\t0\tno\t0\t1\tudp.pcap\ntcp\t1000\t0\tno\t0\t1\ttcp.pcap\nudp\t1000\t0\tno\t0\t4\tmixed.pcap\nudplite\t1000\t0\tno\t0\t1\tlite.pcap\n' >list
 is 'a list: each capture by itself' "$(says .verdict --list list | tr '\n' ' ')" 'ok ok failed ok '
@@ -134,5 +168,5 @@ is 'a list: one unreadable capture spoils no other' "$(says .verdict --list list
 sed 's/\t4\tmixed/\t3\tmixed/' list >list3
 is 'a list: a wrong count of frames spoils no other' "$(says .verdict --list list3 | tr '\n' ' ')" 'ok ok failed ok '
 
-exits 'no such transport: usage' 2 "$root/scenarios/verdict" --transport sctp --bytes 1 udp.pcap
+exits 'no such transport: usage' 2 "$root/scenarios/verdict" --transport dccp --bytes 1 udp.pcap
 exits 'no such capture: failed' 1 "$root/scenarios/verdict" --transport udp --bytes 1 none.pcap
