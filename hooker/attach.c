@@ -240,7 +240,8 @@ int hk_attach_start(struct hk_attach *attach)
 			 attach->options->cgroup ?: "(root)", strerror(-err));
 	}
 	close(cgroup_fd);
-	if (!err && attach->options->datapath != HK_DATAPATH_NONE && adopt_listeners())
+	if (!err && attach->options->datapath != HK_DATAPATH_NONE &&
+	    !attach->options->fresh_cgroup && adopt_listeners())
 		hk_warn("this kernel can't redirect servers that listen already: restart them "
 			"(Linux 6.12 can)");
 	return err;

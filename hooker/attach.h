@@ -17,6 +17,7 @@ struct relay_bpf;
 
 struct hk_options {
 	const char *cgroup; /* path of a cgroup v2; NULL = the root of the hierarchy */
+	bool fresh_cgroup;  /* made for this, nothing listens in it yet */
 	const char *interfaces[HK_INTERFACES_MAX];
 	int interface_count;
 	bool interfaces_found; /* by looking, for want of an option */

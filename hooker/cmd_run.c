@@ -14,6 +14,7 @@
 #include "hooker/daemon/daemon.h"
 #include "hooker/kernel/segmenter.h"
 #include "hooker/log.h"
+#include "hooker/run_command.h"
 
 enum { OPT_CONFIG = 1024, OPT_RULES, OPT_CHECK, OPT_TIMING };
 
@@ -94,7 +95,11 @@ const struct argp cmd_run_argp = {
 	.doc = "Redirects the TCP connections of this host to another transport, as long as it runs. "
 	       "Prints `ready` when attached; SIGINT or SIGTERM detaches, SIGHUP reads the "
 	       "configuration again."
-	       "\vEach setting can be a line of the configuration, without the dashes.",
+	       "\vWith a COMMAND: redirects that and whatever it starts, in a cgroup of its own, and ends as "
+	       "it ends, when the last of its processes has. Needs no configuration, and reads none unless "
+	       "told. Where a Hooker runs in this network namespace already, the command joins it and "
+	       "settings can't be given.\n\n"
+	       "Each setting can be a line of the configuration, without the dashes.",
 	.children = run_children,
 };
 
@@ -146,7 +151,7 @@ int cmd_run(int argc, char **argv)
 	struct run_arguments args = { 0 };
 	struct hk_settings *settings;
 	json_t *errors;
-	int err;
+	int err, code;
 
 	hk_parse(argc, argv, ARGP_IN_ORDER, &args);
 	if (!args.source.path && !args.command && !access(HK_CONFIG_DEFAULT, F_OK))
@@ -167,8 +172,12 @@ int cmd_run(int argc, char **argv)
 		return err;
 	}
 	err = settings->options.interface_count ? 0 : default_interfaces(&settings->options);
-	if (!err)
-		err = hk_daemon_run(settings, &args.source);
+	if (err)
+		code = hk_exit_code(err);
+	else if (args.command)
+		code = hk_run_command(args.command, settings, &args.source);
+	else
+		code = hk_exit_code(hk_daemon_run(settings, &args.source, -1));
 	hk_config_free(settings);
-	return hk_exit_code(err);
+	return code;
 }

@@ -7,7 +7,7 @@ struct hk_config_source;
 struct hk_settings;
 
 /**
- * Attaches, prints "ready" on stdout, serves until SIGTERM or SIGINT, detaches.
+ * Attaches, prints "ready" on stdout, or writes a byte to @ready_fd if that is not -1, serves until SIGTERM or SIGINT, detaches.
  *
  * Two processes: the supervisor owns everything in the kernel, its child is Hooker userspace. If the
  * child dies, the supervisor destroys the connections that depended on it (their applications see an
@@ -16,6 +16,7 @@ struct hk_settings;
  *
  * @settings were read from @source, which is read again on SIGHUP and `hooker reload`.
  */
-int hk_daemon_run(struct hk_settings *settings, const struct hk_config_source *source);
+int hk_daemon_run(struct hk_settings *settings, const struct hk_config_source *source,
+		  int ready_fd);
 
 #endif

@@ -17,6 +17,8 @@
 #include "hooker/flows.h"
 #include "hooker/log.h"
 #include "hooker/measure.h"
+#include "hooker/names.h"
+#include "hooker/notify.h"
 #include "hooker/sockdestroy.h"
 
 static volatile sig_atomic_t stop_signal, hangup;
@@ -99,7 +101,22 @@ static void print_start(const struct hk_options *options)
 	print_line(times);
 }
 
-static int start_when_ready(struct hk_attach *attach, int ready_fd)
+/* To whoever waits for it: a person or a script by stdout, a parent by its pipe, systemd. */
+static int tell_ready(const struct hk_options *options, int told_fd)
+{
+	if (told_fd >= 0)
+		return write(told_fd, "", 1) == 1 ? 0 : -EPIPE;
+	if (options->timing)
+		print_start(options);
+	printf("ready\n");
+	fflush(stdout);
+	hk_notify("READY=1\nSTATUS=Redirects by the %s datapath\n",
+		  hk_datapath_name(options->datapath));
+	return 0;
+}
+
+/* @ready_fd: from the child; @told_fd: as hk_daemon_run() got it. */
+static int start_when_ready(struct hk_attach *attach, int ready_fd, int told_fd)
 {
 	ssize_t got;
 	char byte;
@@ -111,13 +128,7 @@ static int start_when_ready(struct hk_attach *attach, int ready_fd)
 	if (got != 1)
 		return -ECHILD; /* the child has said why */
 	err = hk_attach_start(attach);
-	if (err)
-		return err;
-	if (attach->options->timing)
-		print_start(attach->options);
-	printf("ready\n");
-	fflush(stdout);
-	return 0;
+	return err ?: tell_ready(attach->options, told_fd);
 }
 
 /* Returns the child's fate: 0 = ended as told, -errno otherwise. */
@@ -133,7 +144,8 @@ static int wait_for(pid_t child, struct hk_attach *attach)
 		hangup = 0;
 		if (stop_signal) {
 			if (!stopping)
-				stopping = hk_measure_now();
+				hk_notify("STOPPING=1\n");
+			stopping = stopping ?: hk_measure_now();
 			hk_attach_stop(attach); /* new connections are plain TCP from here on */
 			kill(child, SIGTERM);
 		}
@@ -147,7 +159,7 @@ static int wait_for(pid_t child, struct hk_attach *attach)
 }
 
 static int supervise(struct hk_attach *attach, struct hk_settings *settings,
-		     const struct hk_config_source *source)
+		     const struct hk_config_source *source, int told_fd)
 {
 	struct sigaction action = { .sa_handler = on_signal }; /* no SA_RESTART: waits end */
 	pid_t child, self = getpid();
@@ -174,14 +186,14 @@ static int supervise(struct hk_attach *attach, struct hk_settings *settings,
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
-	err = start_when_ready(attach, ready[0]);
+	err = start_when_ready(attach, ready[0], told_fd);
 	close(ready[0]);
 	if (err)
 		kill(child, SIGTERM);
 	return wait_for(child, attach) ?: err;
 }
 
-int hk_daemon_run(struct hk_settings *settings, const struct hk_config_source *source)
+int hk_daemon_run(struct hk_settings *settings, const struct hk_config_source *source, int ready_fd)
 {
 	struct hk_attach attach;
 	int err;
@@ -190,7 +202,7 @@ int hk_daemon_run(struct hk_settings *settings, const struct hk_config_source *s
 	err = hk_attach_open(&attach, &settings->options);
 	if (err)
 		return err;
-	err = supervise(&attach, settings, source);
+	err = supervise(&attach, settings, source, ready_fd);
 	hk_attach_close(&attach);
 	if (settings->options.timing && stopping)
 		print_line(json_pack("{s:f}", "detach_ms", hk_measure_now() - stopping));
