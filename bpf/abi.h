@@ -307,6 +307,9 @@ _Static_assert(sizeof(struct hk_note) == 88, "hk_note has no hidden padding");
 #define HK_RX_SECOND(proto) (256 + (proto))
 #define HK_RX_SLOTS	    512
 
+/* The kernel datapath at tc ingress: PROG_ARRAY hk_in. */
+enum hk_in_step { HK_IN_UDP, HK_IN_UDPLITE, HK_IN_TCP, HK_IN_ICMP, HK_IN_STEPS };
+
 /* Counters: per-CPU array hk_count, packets or events by reason. Words in hooker/names.c. */
 enum hk_counter {
 	HK_COUNT_SYN_OFFERED, /* option written into a SYN */

@@ -127,6 +127,36 @@ static int open_kernel(struct hk_attach *attach, int i)
 	return hk_kernel_open(&attach->kernel[i], &options);
 }
 
+static int open_dispatch(struct hk_attach *attach, int i, enum hk_xdp_mode mode, bool may_fail)
+{
+	const char *name = attach->options->interfaces[i];
+	int err = hk_dispatch_open(&attach->dispatch[i], attach->ifindex[i], mode,
+				   bpf_map__fd(attach->sockops->maps.hk_count));
+
+	if (err == -EBUSY)
+		hk_error("interface '%s' already has an XDP program: see `ip link show %s`", name,
+			 name);
+	else if (err && !may_fail)
+		hk_error("can't attach XDP to interface '%s': %s", name, strerror(-err));
+	return err;
+}
+
+/* The kernel datapath has a choice; all else needs XDP. */
+static int open_receive(struct hk_attach *attach, int i)
+{
+	const struct hk_options *options = attach->options;
+	bool choice = options->datapath == HK_DATAPATH_KERNEL &&
+		      options->receive == HK_RECEIVE_AUTO && options->xdp_mode == HK_XDP_AUTO;
+	int err;
+
+	if (options->datapath == HK_DATAPATH_KERNEL && options->receive == HK_RECEIVE_TC)
+		return 0;
+	if (choice && hk_transport_interface_is_veth(attach->ifindex[i]))
+		return 0;
+	err = open_dispatch(attach, i, choice ? HK_XDP_NATIVE : options->xdp_mode, choice);
+	return choice && err != -EBUSY ? 0 : err;
+}
+
 static int open_interface(struct hk_attach *attach, int i)
 {
 	const char *name = attach->options->interfaces[i];
@@ -137,13 +167,7 @@ static int open_interface(struct hk_attach *attach, int i)
 		hk_error("no interface '%s' here: see `ip link`", name);
 		return -ENODEV;
 	}
-	err = hk_dispatch_open(&attach->dispatch[i], attach->ifindex[i], attach->options->xdp_mode,
-			       bpf_map__fd(attach->sockops->maps.hk_count));
-	if (err == -EBUSY)
-		hk_error("interface '%s' already has an XDP program: see `ip link show %s`", name,
-			 name);
-	else if (err)
-		hk_error("can't attach XDP to interface '%s': %s", name, strerror(-err));
+	err = open_receive(attach, i);
 	if (err)
 		return err;
 	if (attach->options->datapath == HK_DATAPATH_KERNEL)
@@ -270,6 +294,13 @@ int hk_attach_configure(struct hk_attach *attach, enum hk_datapath datapath,
 		       (attach->shared ? HK_CONFIG_SHARED : 0) | (config.flags & HK_CONFIG_JOURNAL);
 	config.path_ttl_s = attach->options->path_ttl_s;
 	return bpf_map_update_elem(fd, &zero, &config, BPF_ANY) ? -errno : 0;
+}
+
+const char *hk_attach_receives(const struct hk_attach *attach, int i)
+{
+	if (!attach->dispatch[i])
+		return "tc ingress";
+	return hk_dispatch_is_native(attach->dispatch[i]) ? "native XDP" : "generic XDP";
 }
 
 void hk_attach_tick(struct hk_attach *attach)

@@ -15,6 +15,13 @@ struct relay_bpf;
 
 #define HK_INTERFACES_MAX 16
 
+/* Where the kernel datapath turns packets of the transport back into TCP. */
+enum hk_receive {
+	HK_RECEIVE_AUTO, /* XDP where it is native and pays: not on a veth; else tc ingress */
+	HK_RECEIVE_XDP,
+	HK_RECEIVE_TC,
+};
+
 struct hk_options {
 	const char *cgroup; /* path of a cgroup v2; NULL = the root of the hierarchy */
 	bool fresh_cgroup;  /* made for this, nothing listens in it yet */
@@ -22,6 +29,7 @@ struct hk_options {
 	int interface_count;
 	bool interfaces_found; /* by looking, for want of an option */
 	enum hk_xdp_mode xdp_mode;
+	enum hk_receive receive;
 	enum hk_datapath datapath;
 	enum hk_transport transport;
 	uint16_t coverage;	 /* UDP-Lite coverage in bytes, 0 = whole datagram */
@@ -44,9 +52,9 @@ struct hk_attach {
 	struct relay_bpf *relay;       /* NULL unless datapath is relay */
 	struct hk_deployment *udplite; /* NULL unless the relay uses UDP-Lite */
 	bool lite_undeployed;	       /* UDP-Lite was there and has been taken away */
-	struct hk_dispatch *dispatch[HK_INTERFACES_MAX];
-	struct hk_rescue *rescue;		     /* NULL unless datapath is kernel */
-	struct hk_kernel *kernel[HK_INTERFACES_MAX]; /* NULL unless datapath is kernel */
+	struct hk_dispatch *dispatch[HK_INTERFACES_MAX]; /* NULL = received at tc ingress */
+	struct hk_rescue *rescue;			 /* NULL unless datapath is kernel */
+	struct hk_kernel *kernel[HK_INTERFACES_MAX];	 /* NULL unless datapath is kernel */
 	int ifindex[HK_INTERFACES_MAX];
 	bool shared;	  /* relay: one redirection socket for all, instead of a pair each */
 	int sockops_link; /* file descriptor of the cgroup's bpf_link, -1 = none */
@@ -64,6 +72,9 @@ int hk_attach_open(struct hk_attach *attach, const struct hk_options *options);
  * Returns 0 or -errno.
  */
 int hk_attach_start(struct hk_attach *attach);
+
+/* Where interface @i receives what it turns back into TCP: "native XDP", "generic XDP", "tc ingress". */
+const char *hk_attach_receives(const struct hk_attach *attach, int i);
 
 /* Housekeeping of the kernel datapath, once a second; anything else needs none. */
 void hk_attach_tick(struct hk_attach *attach);

@@ -53,8 +53,8 @@ static void print_head(const json_t *status)
 	       strcmp(configuration, "-") ? configuration : "the command line");
 	printf("  %-14s %s\n", "cgroup", hk_text(cgroup, "path"));
 	json_array_foreach(json_object_get(status, "interfaces"), i, interface)
-		printf("  %-14s %s: %s XDP, MTU %lld\n", i ? "" : "interfaces",
-		       hk_text(interface, "name"), hk_text(interface, "xdp"),
+		printf("  %-14s %s: %s, MTU %lld\n", i ? "" : "interfaces",
+		       hk_text(interface, "name"), hk_text(interface, "receive"),
 		       hk_number(interface, "mtu"));
 }
 

@@ -71,9 +71,8 @@ static __always_inline int hk_icmp_same_address(const __u32 *remote, void *ip, c
 	return ((struct iphdr *)ip)->saddr == remote[3];
 }
 
-static __always_inline int hk_icmp(struct xdp_md *ctx, const int is_ip6)
+static __always_inline enum hk_rx hk_icmp(void *data, void *end, const int is_ip6)
 {
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct icmphdr *icmp = data + HK_L4(is_ip6);
 	void *ip = data + sizeof(struct ethhdr), *inner = icmp + 1;
 	struct hk_flow_key key;
@@ -100,11 +99,11 @@ static __always_inline int hk_icmp(struct xdp_md *ctx, const int is_ip6)
 		return HK_RX_NOT_OURS;
 	if (!hk_seq_near(bpf_ntohl(tcp->seq), flow->rx_ack)) {
 		hk_counter_inc(HK_COUNT_KERNEL_ICMP_IGNORED);
-		return XDP_DROP;
+		return HK_RX_DROP;
 	}
 	if (meaning == HK_ICMP_PATH) {
 		hk_icmp_repair(&icmp->checksum, protocol, (void *)udp, is_ip6);
-		return XDP_PASS;
+		return HK_RX_PASS;
 	}
 	/* From the peer itself: its Hooker is gone or has forgotten the flow. Else the path refuses. */
 	if (flow->state == HK_FLOW_ACTIVE) {
@@ -112,7 +111,7 @@ static __always_inline int hk_icmp(struct xdp_md *ctx, const int is_ip6)
 		hk_fall_back(flow, &key, HK_REASON_ICMP_UNREACHABLE,
 			     !hk_icmp_same_address(key.remote_ip, ip, is_ip6));
 	}
-	return XDP_DROP;
+	return HK_RX_DROP;
 }
 
 #endif

@@ -1,34 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Kernel datapath, receiving: XDP turns packets of the transport back into TCP segments. */
+/*
+ * Kernel datapath, receiving: packets of the transport turn back into TCP segments. What decides is
+ * here and looks at bytes only; bpf/lib/kernel_xdp.bpf.h and kernel_in.bpf.h do it at either hook.
+ */
 #ifndef HOOKER_KERNEL_RX_BPF_H
 #define HOOKER_KERNEL_RX_BPF_H
 
 #include "bpf/wire.h"
 #include "bpf/lib/kernel_pkt.bpf.h"
 
-/* In front of a frame whose covered part was verified: tc ingress vouches for the rest if asked. */
-#define HK_RX_MARK     0x484b0088
+enum hk_rx {
+	HK_RX_NOT_OURS = -1, /* somebody else's: passes untouched */
+	HK_RX_TAKE = 0,	     /* the flow's: take the header off */
+	HK_RX_DROP,
+	HK_RX_PASS, /* ours, and TCP as it is */
+};
 
-#define HK_RX_NOT_OURS (-1) /* not an XDP verdict: the next step of the protocol decides */
-
-/* Ethernet and IP headers move up over the removed header. */
-static __always_inline int hk_rx_strip(struct xdp_md *ctx, const int is_ip6)
-{
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	__u8 header[HK_L4(1)];
-
-	if (data + HK_L4(is_ip6) > end)
-		return -1;
-	__builtin_memcpy(header, data, HK_L4(is_ip6));
-	if (bpf_xdp_adjust_head(ctx, HK_INSERT))
-		return -1;
-	data = (void *)(long)ctx->data;
-	end = (void *)(long)ctx->data_end;
-	if (data + HK_L4(is_ip6) > end)
-		return -1;
-	__builtin_memcpy(data, header, HK_L4(is_ip6));
-	return 0;
-}
+/* What is to be done with a packet that is to be taken. */
+struct hk_rx_packet {
+	__u16 length; /* of the IP payload */
+	__u8 damage;  /* the checksum coverage was verified, and that is enough */
+};
 
 /*
  * The sender's UDP checksum does not depend on the addresses, and its ports are TCP's: what a NAT has
@@ -73,8 +65,9 @@ static __always_inline int hk_rx_heard(struct hk_flow *flow, const struct tcphdr
 }
 
 /* Finds the flow of a packet of @transport, or the half-open one, and notes that it was heard. */
-static __always_inline int hk_rx_find(const struct hk_flow_key *key, const struct tcphdr *tcp,
-				      __u32 payload, __u8 transport, __u8 *damage)
+static __always_inline enum hk_rx hk_rx_find(const struct hk_flow_key *key,
+					     const struct tcphdr *tcp, __u32 payload,
+					     __u8 transport, __u8 *damage)
 {
 	struct hk_flow *flow = bpf_map_lookup_elem(&hk_flows, key);
 	struct hk_half *half;
@@ -83,38 +76,35 @@ static __always_inline int hk_rx_find(const struct hk_flow_key *key, const struc
 		if (flow->datapath != HK_DATAPATH_KERNEL || flow->agreed != transport)
 			return HK_RX_NOT_OURS;
 		*damage = flow->damage;
-		return hk_rx_heard(flow, tcp, payload) ? 0 : XDP_DROP;
+		return hk_rx_heard(flow, tcp, payload) ? HK_RX_TAKE : HK_RX_DROP;
 	}
 	/* The handshake ACK is still on its way to the socket, or is this packet. */
 	half = bpf_map_lookup_elem(&hk_half, key);
 	if (half && half->datapath == HK_DATAPATH_KERNEL && half->transport == transport) {
 		half->heard++;
 		*damage = half->damage;
-		return 0;
+		return HK_RX_TAKE;
 	}
 	if (!flow || flow->datapath != HK_DATAPATH_KERNEL || flow->agreed != transport)
 		return HK_RX_NOT_OURS;
 	flow->rx_packets++;
-	return 0;
+	return HK_RX_TAKE;
 }
 
-/* Verified: strip the header and hand the segment to TCP. */
-static __always_inline int hk_rx_deliver(struct xdp_md *ctx, const int is_ip6)
+/* The packet of UDP, or of UDP-Lite and verified, from @data to @end. */
+static __always_inline enum hk_rx hk_rx_accept(void *data, void *end, struct hk_rx_packet *packet,
+					       const int is_ip6)
 {
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	void *ip = data + sizeof(struct ethhdr);
+	struct udphdr *udp = data + HK_L4(is_ip6);
+	struct tcphdr *tcp = (void *)(udp + 1);
 	__u16 length, header;
 	struct hk_flow_key key;
-	struct udphdr *udp;
-	struct tcphdr *tcp;
 	__u8 transport, damage = 0;
-	void *ip;
-	int ret;
+	enum hk_rx ret;
 
-	if (data + HK_L4(is_ip6) + sizeof(*udp) + sizeof(*tcp) > end)
+	if ((void *)(tcp + 1) > end)
 		return HK_RX_NOT_OURS;
-	ip = data + sizeof(struct ethhdr);
-	udp = data + HK_L4(is_ip6);
-	tcp = (void *)(udp + 1);
 	transport = is_ip6 ? ((struct ipv6hdr *)ip)->nexthdr : ((struct iphdr *)ip)->protocol;
 	length = hk_pkt_payload_len(ip, is_ip6);
 	header = tcp->doff * 4;
@@ -124,52 +114,37 @@ static __always_inline int hk_rx_deliver(struct xdp_md *ctx, const int is_ip6)
 	hk_pkt_key(&key, ip, is_ip6, 1, udp->source, udp->dest);
 	ret = hk_rx_find(&key, tcp, length - sizeof(*udp) - header, transport, &damage);
 	if (ret) {
-		hk_counter_inc(ret == XDP_DROP ? HK_COUNT_KERNEL_RX_MALFORMED :
-						 HK_COUNT_KERNEL_RX_UNKNOWN);
+		hk_counter_inc(ret == HK_RX_DROP ? HK_COUNT_KERNEL_RX_MALFORMED :
+						   HK_COUNT_KERNEL_RX_UNKNOWN);
 		return ret;
 	}
 	if (transport == IPPROTO_UDP)
 		hk_rx_undo_nat(udp, tcp);
-	if (hk_rx_strip(ctx, is_ip6))
-		return XDP_DROP;
-	data = (void *)(long)ctx->data;
-	end = (void *)(long)ctx->data_end;
-	if (data + HK_L4(is_ip6) > end)
-		return XDP_DROP;
-	hk_pkt_rewrite(data + sizeof(struct ethhdr), is_ip6, IPPROTO_TCP, length - HK_INSERT);
-	hk_counter_inc(HK_COUNT_KERNEL_RX);
-	if (damage && transport == IPPROTO_UDPLITE && !bpf_xdp_adjust_meta(ctx, -4)) {
-		__u32 *mark = (void *)(long)ctx->data_meta;
-
-		if ((void *)(mark + 1) <= (void *)(long)ctx->data)
-			*mark = HK_RX_MARK;
-	}
-	return XDP_PASS;
+	packet->length = length;
+	packet->damage = damage && transport == IPPROTO_UDPLITE;
+	return HK_RX_TAKE;
 }
 
-/* UDP-Lite: 0 if the covered part is whole, XDP_DROP if damaged, else not a packet of ours. */
-static __always_inline int hk_rx_verify(struct xdp_md *ctx, const int is_ip6)
+/* UDP-Lite: HK_RX_TAKE if the covered part is whole, HK_RX_DROP if it is damaged. */
+static __always_inline enum hk_rx hk_rx_verify(void *data, void *end, const int is_ip6)
 {
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	void *ip = data + sizeof(struct ethhdr);
+	struct udphdr *udp = data + HK_L4(is_ip6);
 	struct hk_flow_key key;
 	struct hk_flow *flow;
-	struct udphdr *udp;
-	void *ip;
 
-	if (data + HK_L4(is_ip6) + HK_KERNEL_COVERAGE > end)
+	if ((void *)udp + HK_KERNEL_COVERAGE > end)
 		return HK_RX_NOT_OURS;
-	ip = data + sizeof(struct ethhdr);
-	udp = data + HK_L4(is_ip6);
 	if (udp->len != bpf_htons(HK_KERNEL_COVERAGE))
 		return HK_RX_NOT_OURS;
 	if (hk_pkt_udplite_sum(ip, is_ip6, udp, hk_pkt_payload_len(ip, is_ip6)) == 0xffff)
-		return 0;
+		return HK_RX_TAKE;
 	hk_pkt_key(&key, ip, is_ip6, 1, udp->source, udp->dest);
 	flow = bpf_map_lookup_elem(&hk_flows, &key);
 	if (!flow || flow->datapath != HK_DATAPATH_KERNEL)
 		return HK_RX_NOT_OURS;
 	hk_counter_inc(HK_COUNT_KERNEL_RX_CHECKSUM);
-	return XDP_DROP;
+	return HK_RX_DROP;
 }
 
 /* Does the TCP header end in Hooker's option, where Hooker's sock_ops puts it? */
@@ -205,21 +180,19 @@ static __always_inline void hk_rx_reset(struct hk_flow *flow, const struct hk_fl
 
 /*
  * A TCP segment where the transport was expected: a few are normal around a timeout, many in a row
- * say that the path swallows the transport, or that the peer's Hooker is gone.
+ * say that the path swallows the transport, or that the peer's Hooker is gone. @segments: how many GRO
+ * has made one of.
  */
-static __always_inline int hk_rx_tcp(struct xdp_md *ctx, const int is_ip6)
+static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segments, const int is_ip6)
 {
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	void *ip = data + sizeof(struct ethhdr);
+	struct tcphdr *tcp = data + HK_L4(is_ip6);
 	struct hk_flow_key key;
 	struct hk_flow *flow;
-	struct tcphdr *tcp;
 	__u32 payload;
-	void *ip;
 
-	if (data + HK_L4(is_ip6) + sizeof(*tcp) > end)
+	if ((void *)(tcp + 1) > end)
 		return HK_RX_NOT_OURS;
-	ip = data + sizeof(struct ethhdr);
-	tcp = data + HK_L4(is_ip6);
 	hk_pkt_key(&key, ip, is_ip6, 1, tcp->source, tcp->dest);
 	flow = bpf_map_lookup_elem(&hk_flows, &key);
 	if (!flow || flow->datapath != HK_DATAPATH_KERNEL)
@@ -227,7 +200,7 @@ static __always_inline int hk_rx_tcp(struct xdp_md *ctx, const int is_ip6)
 	if (tcp->rst)
 		hk_rx_reset(flow, &key, tcp);
 	if (tcp->rst || tcp->syn)
-		return XDP_PASS;
+		return HK_RX_PASS;
 	if (!flow->rx_packets) {
 		payload = hk_pkt_payload_len(ip, is_ip6) - tcp->doff * 4;
 		flow->tcp_rx_seq = bpf_ntohl(tcp->seq) + payload;
@@ -235,21 +208,21 @@ static __always_inline int hk_rx_tcp(struct xdp_md *ctx, const int is_ip6)
 	if (flow->state != HK_FLOW_ACTIVE || !flow->rx_packets ||
 	    !hk_seq_near(bpf_ntohl(tcp->seq), flow->rx_seq) ||
 	    !hk_seq_near(bpf_ntohl(tcp->ack_seq), flow->rx_ack))
-		return XDP_PASS;
+		return HK_RX_PASS;
 	if (hk_rx_has_option(tcp, end)) {
 		/* The client has not heard us on the transport. Well under way, unless we have already
 		 * timed out: then it never will. */
 		if (flow->rtos && !(flow->flags & HK_FLOW_CLIENT))
 			hk_fall_back(flow, &key, HK_REASON_BLACKHOLE, 1);
-		return XDP_PASS;
+		return HK_RX_PASS;
 	}
 	hk_counter_inc(HK_COUNT_KERNEL_RX_TCP);
-	if (++flow->tcp_run >=
-	    (flow->rx_packets < HK_TCP_RUN_NEW ? HK_TCP_RUN_NEW : HK_TCP_RUN_MAX))
+	flow->tcp_run += segments;
+	if (flow->tcp_run >= (flow->rx_packets < HK_TCP_RUN_NEW ? HK_TCP_RUN_NEW : HK_TCP_RUN_MAX))
 		hk_fall_back(flow, &key, HK_REASON_BLACKHOLE, 1);
 	else if (flow->tcp_run >= 2)
 		flow->twice = HK_TWICE_ON_RUN;
-	return XDP_PASS;
+	return HK_RX_PASS;
 }
 
 #endif

@@ -12,6 +12,7 @@
 
 enum {
 	KEY_XDP = 256,
+	KEY_RECEIVE,
 	KEY_REMEMBER,
 	KEY_DAMAGE,
 	KEY_COVERAGE,
@@ -40,6 +41,10 @@ const struct argp_option hk_setting_options[] = {
 	{ "cgroup", 'c', "PATH", 0,
 	  "cgroup v2 whose processes are redirected (default: the root, every process)", 0 },
 	{ "xdp-mode", KEY_XDP, "auto|native|generic", 0, "How to attach XDP (default: auto)", 0 },
+	{ "receive", KEY_RECEIVE, "auto|xdp|tc", 0,
+	  "kernel: where packets are turned back into TCP (default: auto, which is XDP, but tc ingress on "
+	  "a veth and where the driver has no native XDP)",
+	  0 },
 	{ "connection-memory", KEY_CONNECTION_MEMORY, "BYTES", 0,
 	  "Relay: what one connection may hold, at least 4M; K, M and G are understood (default: 10M)",
 	  0 },
@@ -131,6 +136,13 @@ static const struct choice xdp_modes[] = {
 	{ 0 },
 };
 
+static const struct choice receives[] = {
+	{ "auto", HK_RECEIVE_AUTO },
+	{ "xdp", HK_RECEIVE_XDP },
+	{ "tc", HK_RECEIVE_TC },
+	{ 0 },
+};
+
 static int choose(const struct choice *choices, const char *word)
 {
 	for (; choices->word; choices++)
@@ -219,6 +231,7 @@ int hk_setting_set(struct hk_options *options, int key, const char *value, char 
 	case 'd': options->datapath = number = choose(datapaths, value); break;
 	case 't': options->transport = number = choose(transports, value); break;
 	case KEY_XDP: options->xdp_mode = number = choose(xdp_modes, value); break;
+	case KEY_RECEIVE: options->receive = number = choose(receives, value); break;
 	case KEY_COVERAGE: options->coverage = number = parse_coverage(value); break;
 	case KEY_REMEMBER: options->path_ttl_s = number = parse_number(value, 86400); break;
 	case KEY_LOG_LEVEL: options->log_level = number = hk_log_level(value); break;
@@ -252,6 +265,14 @@ int hk_settings_check(const struct hk_options *options, char *error, size_t size
 	if (options->coverage && options->datapath == HK_DATAPATH_KERNEL) {
 		snprintf(error, size, "only the relay has a choice of coverage");
 		return KEY_COVERAGE;
+	}
+	if (options->receive == HK_RECEIVE_TC && options->datapath != HK_DATAPATH_KERNEL) {
+		snprintf(error, size, "only the kernel datapath can receive at tc");
+		return KEY_RECEIVE;
+	}
+	if (options->receive == HK_RECEIVE_TC && options->xdp_mode != HK_XDP_AUTO) {
+		snprintf(error, size, "xdp-mode says nothing about tc");
+		return KEY_XDP;
 	}
 	if (options->paper && options->datapath != HK_DATAPATH_RELAY) {
 		snprintf(error, size, "paper is for the relay");

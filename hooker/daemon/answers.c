@@ -144,6 +144,17 @@ json_t *flow_summary_json(const struct daemon *daemon)
 
 /* ---- the rest ---- */
 
+static json_t *receive_json(const struct hk_attach *attach)
+{
+	json_t *object = json_object();
+	int i;
+
+	for (i = 0; i < attach->options->interface_count; i++)
+		json_object_set_new(object, attach->options->interfaces[i],
+				    json_string(hk_attach_receives(attach, i)));
+	return object;
+}
+
 static json_t *stats_reply(const struct daemon *daemon)
 {
 	const struct hk_options *options = daemon->attach->options;
@@ -154,6 +165,7 @@ static json_t *stats_reply(const struct daemon *daemon)
 				  reasons_json(daemon, false), "fallbacks",
 				  reasons_json(daemon, true));
 
+	json_object_set_new(reply, "receive", receive_json(daemon->attach));
 	json_object_set_new(
 		reply, "memory",
 		json_pack("{s:I, s:I}", "flow_table_bytes",

@@ -25,12 +25,13 @@ static void check_cgroup(json_t *list, const json_t *status)
 static void check_interface(json_t *list, const json_t *interface)
 {
 	const char *name = hk_text(interface, "name"), *xdp = hk_text(interface, "xdp");
+	const char *receive = hk_text(interface, "receive");
 
 	if (!json_is_true(json_object_get(interface, "there")))
 		hk_verdict(list, "interface", HK_FAIL,
 			   "restart Hooker, with --interface for those that remain",
 			   "interface %s is gone", name);
-	else if (!strcmp(xdp, "none"))
+	else if (!strcmp(xdp, "none") && strcmp(receive, "tc ingress"))
 		hk_verdict(list, "interface", HK_FAIL, "restart Hooker",
 			   "somebody detached XDP from %s: what arrives on the transport is lost",
 			   name);
@@ -41,7 +42,7 @@ static void check_interface(json_t *list, const json_t *interface)
 			   "a driver with native XDP; `hooker doctor` says what keeps it from it",
 			   "%s: generic XDP, which costs a copy of each packet", name);
 	else
-		hk_verdict(list, "interface", HK_OK, NULL, "%s: %s XDP", name, xdp);
+		hk_verdict(list, "interface", HK_OK, NULL, "%s: %s", name, receive);
 }
 
 /* An interface that came later receives the transport without anybody to understand it. */

@@ -57,10 +57,11 @@ static json_t *interfaces_json(const struct hk_attach *attach)
 	for (i = 0; i < attach->options->interface_count; i++) {
 		bool there = if_indextoname(attach->ifindex[i], name);
 
-		object = json_pack("{s:s, s:i, s:b, s:s}", "name",
+		object = json_pack("{s:s, s:i, s:b, s:s, s:s}", "name",
 				   there ? name : attach->options->interfaces[i], "ifindex",
 				   attach->ifindex[i], "there", there, "xdp",
-				   there ? xdp_mode(attach->ifindex[i]) : "none");
+				   there ? xdp_mode(attach->ifindex[i]) : "none", "receive",
+				   hk_attach_receives(attach, i));
 		if (there)
 			add_link(object, name);
 		json_array_append_new(list, object);

@@ -25,13 +25,23 @@ struct hk_kernel {
 	bool steps_set;
 };
 
-static const struct {
+struct step {
 	unsigned int slot;
 	const char *program;
-} steps[] = {
+};
+
+static const struct step xdp_steps[] = {
 	{ HK_RX_FIRST(IPPROTO_TCP), "hk_k_tcp" },	 { HK_RX_FIRST(IPPROTO_UDP), "hk_k_udp" },
 	{ HK_RX_FIRST(IPPROTO_UDPLITE), "hk_k_verify" }, { HK_RX_FIRST(IPPROTO_ICMP), "hk_k_icmp" },
-	{ HK_RX_FIRST(IPPROTO_ICMPV6), "hk_k_icmp6" },
+	{ HK_RX_FIRST(IPPROTO_ICMPV6), "hk_k_icmp6" },	 { 0 },
+};
+
+static const struct step in_steps[] = {
+	{ HK_IN_UDP, "hk_k_in_udp" },
+	{ HK_IN_UDPLITE, "hk_k_in_udplite" },
+	{ HK_IN_TCP, "hk_k_in_tcp" },
+	{ HK_IN_ICMP, "hk_k_in_icmp" },
+	{ 0 },
 };
 
 static int share_maps(struct kernel_bpf *skel, const struct hk_kernel_options *options)
@@ -47,13 +57,14 @@ static int share_maps(struct kernel_bpf *skel, const struct hk_kernel_options *o
 		{ skel->maps.hk_count, options->count_fd },
 		{ skel->maps.hk_journal, options->journal_fd },
 		{ skel->maps.hk_reasons, options->reasons_fd },
-		{ skel->maps.hk_rx, hk_dispatch_map_fd(options->dispatch) },
+		{ skel->maps.hk_rx,
+		  options->dispatch ? hk_dispatch_map_fd(options->dispatch) : -1 },
 	};
 	size_t i;
 	int err;
 
 	for (i = 0; i < sizeof(shared) / sizeof(shared[0]); i++) {
-		err = bpf_map__reuse_fd(shared[i].map, shared[i].fd);
+		err = shared[i].fd < 0 ? 0 : bpf_map__reuse_fd(shared[i].map, shared[i].fd);
 		if (err) {
 			hk_error("can't share the map '%s': %s", bpf_map__name(shared[i].map),
 				 strerror(-err));
@@ -63,25 +74,73 @@ static int share_maps(struct kernel_bpf *skel, const struct hk_kernel_options *o
 	return 0;
 }
 
-static int set_steps(struct hk_kernel *kernel)
+/* What the other place to receive would need is not even verified. */
+static void choose_programs(struct hk_kernel *kernel)
+{
+	struct bpf_program *prog;
+
+	bpf_object__for_each_program(prog, kernel->skel->obj) {
+		bool in = !strncmp(bpf_program__name(prog), "hk_k_in", 7) &&
+			  strcmp(bpf_program__name(prog), "hk_k_ingress");
+
+		if (prog != kernel->skel->progs.hk_k_egress)
+			bpf_program__set_autoload(prog, in == !kernel->dispatch);
+	}
+}
+
+static int step_fd(const struct hk_kernel *kernel, const struct step *step)
+{
+	return bpf_program__fd(bpf_object__find_program_by_name(kernel->skel->obj, step->program));
+}
+
+static int set_xdp_steps(struct hk_kernel *kernel)
 {
 	__u32 deliver = 0; /* HK_CHAIN_DELIVER */
-	int fd = bpf_program__fd(kernel->skel->progs.hk_k_deliver);
-	size_t i;
-	int err;
+	int fd = bpf_program__fd(kernel->skel->progs.hk_k_deliver), err = 0;
+	const struct step *step;
 
 	if (bpf_map_update_elem(bpf_map__fd(kernel->skel->maps.hk_chain), &deliver, &fd, BPF_ANY))
 		return -errno;
 	kernel->steps_set = true;
-	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		struct bpf_program *prog =
-			bpf_object__find_program_by_name(kernel->skel->obj, steps[i].program);
+	for (step = xdp_steps; !err && step->program; step++)
+		err = hk_dispatch_set(kernel->dispatch, step->slot, step_fd(kernel, step));
+	return err;
+}
 
-		err = hk_dispatch_set(kernel->dispatch, steps[i].slot, bpf_program__fd(prog));
-		if (err)
-			return err;
+static int attach_ingress(struct hk_kernel *kernel, const struct bpf_program *program)
+{
+	int err = hk_tc_attach(&kernel->ingress, kernel->ifindex, HK_TC_INGRESS,
+			       bpf_program__fd(program), HK_TC_FIRST);
+
+	if (err)
+		hk_error("can't attach to tc ingress of interface %d: %s", kernel->ifindex,
+			 strerror(-err));
+	return err;
+}
+
+static int attach_in(struct hk_kernel *kernel)
+{
+	const struct step *step;
+	int fd;
+
+	for (step = in_steps; step->program; step++) {
+		fd = step_fd(kernel, step);
+		if (bpf_map_update_elem(bpf_map__fd(kernel->skel->maps.hk_in), &step->slot, &fd,
+					BPF_ANY))
+			return -errno;
 	}
-	return 0;
+	return attach_ingress(kernel, kernel->skel->progs.hk_k_in);
+}
+
+static int attach_xdp(struct hk_kernel *kernel, bool damage)
+{
+	int err = set_xdp_steps(kernel);
+
+	if (err)
+		hk_error("can't register with the XDP dispatcher: %s", strerror(-err));
+	else if (damage)
+		err = attach_ingress(kernel, kernel->skel->progs.hk_k_ingress);
+	return err;
 }
 
 static int attach(struct hk_kernel *kernel, bool damage)
@@ -89,20 +148,9 @@ static int attach(struct hk_kernel *kernel, bool damage)
 	int err;
 
 	/* Receiving first: a peer that hears of us on the transport may answer at once. */
-	err = set_steps(kernel);
-	if (err) {
-		hk_error("can't register with the XDP dispatcher: %s", strerror(-err));
+	err = kernel->dispatch ? attach_xdp(kernel, damage) : attach_in(kernel);
+	if (err)
 		return err;
-	}
-	if (damage) {
-		err = hk_tc_attach(&kernel->ingress, kernel->ifindex, HK_TC_INGRESS,
-				   bpf_program__fd(kernel->skel->progs.hk_k_ingress), HK_TC_FIRST);
-		if (err) {
-			hk_error("can't attach to tc ingress of interface %d: %s", kernel->ifindex,
-				 strerror(-err));
-			return err;
-		}
-	}
 	err = hk_tc_attach(&kernel->egress, kernel->ifindex, HK_TC_EGRESS,
 			   bpf_program__fd(kernel->skel->progs.hk_k_egress), HK_TC_LAST);
 	if (err)
@@ -151,6 +199,7 @@ int hk_kernel_open(struct hk_kernel **out, const struct hk_kernel_options *optio
 	if (err)
 		goto out;
 	kernel->skel->rodata->hk_segmenter = kernel->segmenter;
+	choose_programs(kernel);
 	err = share_maps(kernel->skel, options);
 	if (err)
 		goto out;
@@ -183,15 +232,15 @@ void hk_kernel_refresh(struct hk_kernel *kernel)
 
 void hk_kernel_close(struct hk_kernel *kernel)
 {
-	size_t i;
+	const struct step *step;
 
 	if (!kernel)
 		return;
 	/* Sending first, so that what the peer still sends is understood a little longer. */
 	hk_tc_detach(kernel->egress);
 	hk_tc_detach(kernel->ingress);
-	for (i = 0; kernel->steps_set && i < sizeof(steps) / sizeof(steps[0]); i++)
-		hk_dispatch_set(kernel->dispatch, steps[i].slot, -1);
+	for (step = xdp_steps; kernel->steps_set && step->program; step++)
+		hk_dispatch_set(kernel->dispatch, step->slot, -1);
 	if (kernel->segmenter)
 		hk_segmenter_remove(kernel->ifindex);
 	kernel_bpf__destroy(kernel->skel);

@@ -10,8 +10,9 @@ struct hk_kernel;
 
 struct hk_kernel_options {
 	int ifindex;
-	struct hk_dispatch *dispatch; /* on the same interface; must outlive the kernel datapath */
-	bool damage; /* also attach to tc ingress, for rules that tolerate damage */
+	/* XDP on the same interface, must outlive the kernel datapath; NULL = receive at tc ingress. */
+	struct hk_dispatch *dispatch;
+	bool damage; /* rules may tolerate damage: XDP then needs a program at tc ingress as well */
 	/* Maps of the sock_ops object, shared. */
 	int flows_fd;
 	int half_fd;
@@ -23,7 +24,7 @@ struct hk_kernel_options {
 };
 
 /**
- * Loads the datapath, makes the segmenter, attaches to tc and to the dispatcher. From then on the flows
+ * Loads the datapath, makes the segmenter, attaches to tc, and to the dispatcher if there is one. From then on the flows
  * that sock_ops negotiates are redirected on this interface; until then, and after hk_kernel_close(),
  * they stay on TCP. Returns 0 or -errno, having reported what is missing.
  */

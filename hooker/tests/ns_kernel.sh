@@ -98,9 +98,11 @@ flow_is()
 		jq -e --arg t "$1" '[.flows[] | select(.local_port == 8080)] | length > 0 and all(.transport == $t and .reason == "negotiated")'
 }
 
+receives() { if [[ $1 == tc ]]; then echo '"tc ingress"'; else echo '"native XDP"'; fi; }
+
 nothing_left() { ! on "$1" ip -o link | grep -q hkseg && ! on "$1" bpftool net show dev eth0 | grep -qE 'driver|generic|tcx|clsact'; }
 
-plan $((23 * ${#transports[@]} + 2))
+plan $((24 * ${#transports[@]} + 3))
 hosts_up
 count_start
 start_nginx
@@ -110,11 +112,17 @@ wait_until 10 grep -q listening "$WORK/features.out" || bail "no feature server"
 hooker_start client --datapath kernel
 ok "Hooker on one side only: plain TCP" fetch video
 is "... and says so" "$(stat client counters.established) $(stat client counters.plain)" "0 1"
+is "... on a veth at tc ingress, unless told otherwise" "$(stat client receive.eth0)" "$(receives tc)"
 hooker_stop client
 
 for transport in "${transports[@]}"; do
-	hooker_start client --datapath kernel --transport "$transport"
-	hooker_start server --datapath kernel --transport "$transport"
+	# Downloads are received by the client, uploads by the server: both hooks get both transports.
+	client_at=tc server_at=xdp
+	[[ $transport == udp ]] || client_at=xdp server_at=tc
+	hooker_start client --datapath kernel --transport "$transport" --receive $client_at
+	hooker_start server --datapath kernel --transport "$transport" --receive $server_at
+	is "$transport: stats say where they receive" "$(stat client receive.eth0) $(stat server receive.eth0)" \
+		"$(receives $client_at) $(receives $server_at)"
 	count_reset
 	for file in text image video; do
 		ok "$transport: $file arrives" fetch "$file"

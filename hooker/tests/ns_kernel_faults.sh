@@ -31,8 +31,16 @@ start_nginx()
 
 start_both()
 {
-	hooker_start client --datapath kernel --transport "$transport" --remember "${1:-0}"
-	hooker_start server --datapath kernel --transport "$transport" --remember "${1:-0}"
+	start client "${1:-0}"
+	start server "${1:-0}"
+}
+
+# start HOST REMEMBER: one end receives at tc, the other at XDP; for UDP-Lite the other way round.
+start()
+{
+	local receive=tc
+	[[ $1/$transport == client/udp || $1/$transport == server/udplite ]] || receive=xdp
+	hooker_start "$1" --datapath kernel --transport "$transport" --receive $receive --remember "$2"
 }
 
 stop_both()
@@ -196,7 +204,7 @@ for transport in "${transports[@]}"; do
 	start_both
 	for case in "${cases_during[@]}"; do
 		during "$case"
-		[[ $case != kill-* ]] || hooker_start "${case#kill-}" --datapath kernel --transport "$transport" --remember 0
+		[[ $case != kill-* ]] || start "${case#kill-}" 0
 	done
 	stop_both
 	start_both 60
