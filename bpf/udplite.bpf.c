@@ -99,8 +99,7 @@ SEC("xdp")
 int hk_lite_parse(struct xdp_md *ctx)
 {
 	struct hk_lite_view view;
-	int look = hk_lite_look((void *)(long)ctx->data, (void *)(long)ctx->data_end,
-				HK_LITE_PROTOCOL, &view);
+	int look = hk_lite_look_xdp(ctx, HK_LITE_PROTOCOL, &view);
 
 	if (look)
 		return hk_rx_end(RX_PARSE, look, XDP_PASS);
@@ -119,8 +118,7 @@ int hk_lite_cover(struct xdp_md *ctx)
 	struct hk_lite_port *port;
 	__u32 covered;
 
-	if (hk_lite_look((void *)(long)ctx->data, (void *)(long)ctx->data_end, HK_LITE_PROTOCOL,
-			 &view))
+	if (hk_lite_look_xdp(ctx, HK_LITE_PROTOCOL, &view))
 		return hk_rx_end(RX_COVERAGE, CHANGED, XDP_PASS);
 	covered = hk_lite_covered(&view);
 	if (covered < HK_LITE_HEADER)
@@ -156,13 +154,12 @@ static __always_inline int bad_checksum(struct xdp_md *ctx)
 SEC("xdp")
 int hk_lite_verify(struct xdp_md *ctx)
 {
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct hk_lite_view view;
 	__u32 covered;
 	__u64 sum;
 	int range;
 
-	if (hk_lite_look(data, end, HK_LITE_PROTOCOL, &view))
+	if (hk_lite_look_xdp(ctx, HK_LITE_PROTOCOL, &view))
 		return hk_rx_end(RX_VERIFY, CHANGED, XDP_PASS);
 	covered = hk_lite_covered(&view);
 	if (covered > view.len)
@@ -213,12 +210,11 @@ static __always_inline int udp_checksum(struct xdp_md *ctx, const struct hk_lite
 SEC("xdp")
 int hk_lite_deliver(struct xdp_md *ctx)
 {
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct hk_lite_view view;
 	struct hk_lite_port *port;
 	int check = 0;
 
-	if (hk_lite_look(data, end, HK_LITE_PROTOCOL, &view))
+	if (hk_lite_look_xdp(ctx, HK_LITE_PROTOCOL, &view))
 		return hk_rx_end(RX_DELIVER, CHANGED, XDP_PASS);
 	port = lite_port(view.lite->dest);
 	if (!port)
@@ -295,7 +291,7 @@ enum { STILL_BAD = 1 };
 SEC("tc")
 int hk_lite_unfin(struct __sk_buff *skb)
 {
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	void *data = (void *)(long)skb->data;
 	__u32 *mark = (void *)(long)skb->data_meta;
 	struct hk_lite_view view;
 	__u16 check;
@@ -304,9 +300,7 @@ int hk_lite_unfin(struct __sk_buff *skb)
 		return HK_TC_PASS;
 	if (bpf_skb_pull_data(skb, skb->len))
 		return hk_in_end(IN_UNFINISHED, CHANGED, HK_TC_DROP);
-	data = (void *)(long)skb->data;
-	end = (void *)(long)skb->data_end;
-	if (hk_lite_look(data, end, HK_LITE_PROTOCOL, &view) ||
+	if (hk_lite_look_tc(skb, HK_LITE_PROTOCOL, &view) ||
 	    unfinished_check(skb, &view) != view.lite->check)
 		return hk_in_end(IN_UNFINISHED, STILL_BAD, HK_TC_DROP);
 	if (is_unfinished(skb, view.offset, &check) <= 0)
@@ -319,8 +313,7 @@ int hk_lite_finish(struct __sk_buff *skb)
 {
 	struct hk_lite_view view;
 
-	if (hk_lite_look((void *)(long)skb->data, (void *)(long)skb->data_end, HK_LITE_PROTOCOL,
-			 &view))
+	if (hk_lite_look_tc(skb, HK_LITE_PROTOCOL, &view))
 		return hk_in_end(IN_FINISH, CHANGED, HK_TC_PASS);
 	hk_ip_set_protocol(&view, HK_LITE_PROTOCOL, HK_UDP_PROTOCOL);
 	view.lite->coverage = bpf_htons(view.len);
@@ -336,32 +329,58 @@ enum { TX_CLASSIFY, TX_HEADER, TX_CHECKSUM };
 /* Classify; the first ones as in parse. */
 enum { SUPER_PACKET = 7, NOT_LOCAL, ENCAPSULATED, NO_MEMORY };
 
+/* Interface -> its segmenter (hooker/kernel/segmenter.h), if it has one; written by userspace. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, __u32);
+} hk_lite_cutters SEC(".maps");
+
+/* tc_index of what the segmenter was given; the field is otherwise only used by old qdiscs. */
+#define SENT_TO_SEGMENTER 0x4b4c
+
+/*
+ * One header for many datagrams (UDP_SEGMENT): protocol 136 has no segmentation. The segmenter cuts it
+ * as UDP, and each datagram comes here by itself.
+ */
+static __always_inline int segment(struct __sk_buff *skb)
+{
+	__u32 ifindex = skb->ifindex;
+	__u32 *segmenter = bpf_map_lookup_elem(&hk_lite_cutters, &ifindex);
+
+	if (!segmenter || skb->tc_index == SENT_TO_SEGMENTER)
+		return hk_tx_end(TX_CLASSIFY, SUPER_PACKET, HK_TC_PASS);
+	skb->tc_index = SENT_TO_SEGMENTER;
+	return bpf_redirect(*segmenter, 0);
+}
+
 /* Leaves untouched what is not a whole UDP datagram of a registered port of this host. */
 SEC("tc")
 int hk_lite_class(struct __sk_buff *skb)
 {
 	struct hk_lite_view view;
-	int look = hk_lite_look((void *)(long)skb->data, (void *)(long)skb->data_end,
-				HK_UDP_PROTOCOL, &view);
+	int look = hk_lite_look_tc(skb, HK_UDP_PROTOCOL, &view);
 	__u16 check, pseudo;
 	int unfinished;
 
-	/* The payload may lie outside of data..data_end: a short frame may only seem so. */
+	/* Headers may lie outside of data..data_end: a short frame may only seem so. */
 	if (look == HK_LITE_SHORT) {
 		if (bpf_skb_pull_data(skb, skb->len))
 			return hk_tx_end(TX_CLASSIFY, NO_MEMORY, HK_TC_PASS);
-		look = hk_lite_look((void *)(long)skb->data, (void *)(long)skb->data_end,
-				    HK_UDP_PROTOCOL, &view);
+		look = hk_lite_look_tc(skb, HK_UDP_PROTOCOL, &view);
 	}
-	if (look)
+	if (look && !(look == HK_LITE_LONG && skb->gso_size))
 		return hk_tx_end(TX_CLASSIFY, look, HK_TC_PASS);
 	if (!lite_port(view.lite->source))
 		return hk_tx_end(TX_CLASSIFY, UNKNOWN_PORT, HK_TC_PASS);
 	if (skb->ingress_ifindex)
 		return hk_tx_end(TX_CLASSIFY, NOT_LOCAL, HK_TC_PASS);
-	/* One header for many datagrams (UDP_SEGMENT): protocol 136 has no segmentation. */
 	if (skb->gso_size)
-		return hk_tx_end(TX_CLASSIFY, SUPER_PACKET, HK_TC_PASS);
+		return segment(skb);
+	/* Less UDP than IP, from a raw socket: UDP-Lite cannot say so. */
+	if (view.lite->coverage != bpf_htons(view.len))
+		return hk_tx_end(TX_CLASSIFY, HK_LITE_SHORT, HK_TC_PASS);
 	pseudo = hk_fold(hk_pseudo_sum(&view, HK_UDP_PROTOCOL));
 	unfinished = is_unfinished(skb, view.offset, &check);
 	if (unfinished < 0)
@@ -380,8 +399,7 @@ int hk_lite_header(struct __sk_buff *skb)
 	struct hk_lite_view view;
 	struct hk_lite_port *port;
 
-	if (hk_lite_look((void *)(long)skb->data, (void *)(long)skb->data_end, HK_UDP_PROTOCOL,
-			 &view))
+	if (hk_lite_look_tc(skb, HK_UDP_PROTOCOL, &view))
 		return hk_tx_end(TX_HEADER, CHANGED, HK_TC_PASS);
 	port = lite_port(view.lite->source);
 	if (!port)
@@ -394,30 +412,51 @@ int hk_lite_header(struct __sk_buff *skb)
 	return hk_tx_next(skb, TX_HEADER, HK_TC_DROP);
 }
 
+/*
+ * The checksum field of a datagram that UDP has finished, or left unfinished. Over the whole of it UDP
+ * has added up what UDP-Lite does, but for the protocol number (RFC 1624). Negative: the datagram has
+ * changed meanwhile, or there is no memory.
+ */
+static __always_inline int lite_checksum(struct __sk_buff *skb, struct hk_lite_view *view,
+					 int unfinished, __u16 check)
+{
+	__u32 covered = hk_lite_covered(view);
+	int sum;
+
+	if (covered == view->len && unfinished)
+		return hk_fold(hk_pseudo_sum(view, HK_LITE_PROTOCOL));
+	if (covered == view->len && check)
+		return finished((__u64)(__u16)~check + (__u16)~bpf_htons(HK_UDP_PROTOCOL) +
+				bpf_htons(HK_LITE_PROTOCOL));
+	if (bpf_skb_pull_data(skb, skb->len) || hk_lite_look_tc(skb, HK_LITE_PROTOCOL, view))
+		return -1;
+	if (unfinished)
+		return unfinished_check(skb, view);
+	view->lite->check = 0;
+	sum = hk_tc_range(skb, view->offset, covered);
+	if (sum < 0)
+		return -1;
+	return finished(hk_pseudo_sum(view, HK_LITE_PROTOCOL) + (__u32)sum);
+}
+
 /* The bytes written for a finished datagram are the bytes on the wire. */
 SEC("tc")
 int hk_lite_check(struct __sk_buff *skb)
 {
 	struct hk_lite_view view;
-	int unfinished, sum;
-	__u32 covered;
+	int unfinished, field;
 	__u16 check;
 
-	if (hk_lite_look((void *)(long)skb->data, (void *)(long)skb->data_end, HK_LITE_PROTOCOL,
-			 &view))
+	if (hk_lite_look_tc(skb, HK_LITE_PROTOCOL, &view))
 		return hk_tx_end(TX_CHECKSUM, CHANGED, HK_TC_DROP);
 	unfinished = is_unfinished(skb, view.offset, &check);
 	/* Helpers that may move the packet make the verifier forget it. */
-	if (unfinished < 0 || hk_lite_look((void *)(long)skb->data, (void *)(long)skb->data_end,
-					   HK_LITE_PROTOCOL, &view))
+	if (unfinished < 0 || hk_lite_look_tc(skb, HK_LITE_PROTOCOL, &view))
 		return hk_tx_end(TX_CHECKSUM, CHANGED, HK_TC_DROP);
-	covered = hk_lite_covered(&view);
-	view.lite->check = 0;
-	sum = unfinished ? unfinished_check(skb, &view) : hk_tc_range(skb, view.offset, covered);
-	if (sum < 0)
+	field = lite_checksum(skb, &view, unfinished, check);
+	if (field < 0 || hk_lite_look_tc(skb, HK_LITE_PROTOCOL, &view))
 		return hk_tx_end(TX_CHECKSUM, CHANGED, HK_TC_DROP);
-	view.lite->check =
-		unfinished ? sum : finished(hk_pseudo_sum(&view, HK_LITE_PROTOCOL) + (__u32)sum);
+	view.lite->check = field;
 	return hk_tx_end(TX_CHECKSUM, 0, HK_TC_PASS);
 }
 

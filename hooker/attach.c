@@ -24,6 +24,7 @@
 #include "hooker/lite.h"
 #include "hooker/log.h"
 #include "hooker/measure.h"
+#include "hooker/segments.h"
 #include "hooker/transport/transport.h"
 
 /* Of this process; 0 = this kernel does not tell, or not to sock_ops (5.14). */
@@ -329,6 +330,7 @@ void hk_attach_close(struct hk_attach *attach)
 	hk_attach_stop(attach);
 	hk_rescue_close(attach->rescue);
 	hk_transport_undeploy(attach->udplite);
+	hk_segments_close(attach);
 	for (i = 0; i < HK_INTERFACES_MAX; i++) {
 		hk_kernel_close(attach->kernel[i]);
 		hk_dispatch_close(attach->dispatch[i]);

@@ -56,6 +56,7 @@ struct hk_attach {
 	struct hk_rescue *rescue;			 /* NULL unless datapath is kernel */
 	struct hk_kernel *kernel[HK_INTERFACES_MAX];	 /* NULL unless datapath is kernel */
 	int ifindex[HK_INTERFACES_MAX];
+	bool segments;	  /* the relay's UDP-Lite may be sent in GSO messages: hooker/segments.h */
 	bool shared;	  /* relay: one redirection socket for all, instead of a pair each */
 	int sockops_link; /* file descriptor of the cgroup's bpf_link, -1 = none */
 };

@@ -10,6 +10,7 @@
 #include "hooker/attach.h"
 #include "hooker/log.h"
 #include "hooker/relay/relay.h"
+#include "hooker/segments.h"
 #include "hooker/transport/transport.h"
 
 int hk_lite_deploy(struct hk_attach *attach)
@@ -34,6 +35,8 @@ int hk_lite_deploy(struct hk_attach *attach)
 					     attach->options->coverage, HK_FRAME_COVERAGE, 0);
 	if (err)
 		hk_error("can't deploy UDP-Lite: %s", strerror(-err));
+	else
+		hk_segments_open(attach);
 	return err;
 }
 

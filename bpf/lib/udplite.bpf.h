@@ -50,12 +50,14 @@ enum hk_lite_look {
 	HK_LITE_LONG,  /* beyond HK_LITE_MAX */
 };
 
-/* Finds the UDP-Lite or UDP header of the frame. Returns enum hk_lite_look. */
-static __always_inline int hk_lite_look(void *data, void *end, __u8 protocol,
+/*
+ * Finds the UDP-Lite or UDP header of the frame, whose headers lie in data..end and which is @frame bytes
+ * long. Returns enum hk_lite_look; with HK_LITE_LONG the view is as good as with HK_LITE_OURS.
+ */
+static __always_inline int hk_lite_look(void *data, void *end, __u32 frame, __u8 protocol,
 					struct hk_lite_view *view)
 {
 	struct ethhdr *eth = data;
-	__u32 frame = end - data;
 	void *lite;
 
 	view->l3 = eth + 1;
@@ -87,15 +89,31 @@ static __always_inline int hk_lite_look(void *data, void *end, __u8 protocol,
 	} else {
 		return HK_LITE_OTHER;
 	}
+	if (lite + sizeof(struct hk_lite_header) > end)
+		return HK_LITE_SHORT;
+	view->lite = lite;
 	/* An IPv4 total length below 20 wrapped to something huge. */
 	if (view->len > HK_LITE_MAX)
 		return view->len > 0xffff ? HK_LITE_SHORT : HK_LITE_LONG;
 	if (view->len < HK_LITE_HEADER || view->offset + view->len > frame)
 		return HK_LITE_SHORT;
-	if (lite + sizeof(struct hk_lite_header) > end)
-		return HK_LITE_SHORT;
-	view->lite = lite;
 	return HK_LITE_OURS;
+}
+
+static __always_inline int hk_lite_look_xdp(struct xdp_md *ctx, __u8 protocol,
+					    struct hk_lite_view *view)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+
+	return hk_lite_look(data, end, end - data, protocol, view);
+}
+
+/* Payload may lie outside of data..data_end. */
+static __always_inline int hk_lite_look_tc(struct __sk_buff *skb, __u8 protocol,
+					   struct hk_lite_view *view)
+{
+	return hk_lite_look((void *)(long)skb->data, (void *)(long)skb->data_end, skb->len,
+			    protocol, view);
 }
 
 static __always_inline __u16 hk_fold(__u64 sum)

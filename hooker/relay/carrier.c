@@ -343,8 +343,9 @@ static int open_socket(struct carrier *carrier)
 	/* A burst must wait here, not be lost, while the daemon is busy. */
 	setsockopt(carrier->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 	setsockopt(carrier->fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
-	/* No UDP checksum, so that nobody finishes one over what the UDP-Lite chain has written. */
-	if (carrier->port == HK_RELAY_LITE_PORT &&
+	/* No UDP checksum, so that nobody finishes one over what the UDP-Lite chain has written. GSO
+	 * needs one; then hooker/segments.c has seen to it that the device's is right. */
+	if (carrier->port == HK_RELAY_LITE_PORT && !carrier->gso &&
 	    setsockopt(carrier->fd, SOL_SOCKET, SO_NO_CHECK, &one, sizeof(one)))
 		return -errno;
 	setsockopt(carrier->fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one));
@@ -368,8 +369,7 @@ int carrier_open(struct carrier **out, struct hk_relay *relay, uint16_t port)
 		return -ENOMEM;
 	carrier->relay = relay;
 	carrier->fd = -1;
-	/* UDP-Lite is built from single datagrams on their way out. */
-	carrier->gso = port == HK_RELAY_PORT;
+	carrier->gso = port == HK_RELAY_PORT || relay->attach->segments;
 	carrier->port = port;
 	err = open_socket(carrier);
 	if (err)

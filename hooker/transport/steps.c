@@ -131,6 +131,16 @@ int hk_deployment_add_port(struct hk_deployment *deployment, uint16_t port, uint
 	return bpf_map_update_elem(fd, &key, &value, BPF_ANY) ? -errno : 0;
 }
 
+int hk_deployment_set_segmenter(struct hk_deployment *deployment, int ifindex, int segmenter)
+{
+	__u32 key = ifindex, value = segmenter;
+	int fd = hk_map_fd(deployment, "hk_lite_cutters");
+
+	if (fd < 0)
+		return fd;
+	return bpf_map_update_elem(fd, &key, &value, BPF_ANY) ? -errno : 0;
+}
+
 int hk_deployment_del_port(struct hk_deployment *deployment, uint16_t port)
 {
 	__u32 key = port;

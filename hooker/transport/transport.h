@@ -133,6 +133,9 @@ json_t *hk_deployment_ids(const struct hk_deployment *deployment);
 int hk_deployment_add_port(struct hk_deployment *deployment, uint16_t port, uint16_t coverage,
 			   uint16_t min_coverage, uint32_t flags);
 
+/* GSO messages leaving by @ifindex are cut by this device of hooker/kernel/segmenter.h first. */
+int hk_deployment_set_segmenter(struct hk_deployment *deployment, int ifindex, int segmenter);
+
 /* -ENOENT: it was not registered. */
 int hk_deployment_del_port(struct hk_deployment *deployment, uint16_t port);
 
