@@ -110,7 +110,7 @@ PROG_BIN := $(patsubst %.c,$(B)/%,$(wildcard */tests/prog_*.c))
 TEST_SKEL := $(patsubst %.bpf.c,$(B)/%.skel.h,$(wildcard */tests/*.bpf.c))
 $(UNIT_BIN) $(PROG_BIN): $(BPF_SKEL) $(TEST_SKEL)
 # The compiler notes the headers of the last linked source only, so any change there rebuilds them.
-$(UNIT_BIN): $(wildcard hooker/*/*.[ch])
+$(UNIT_BIN): $(wildcard hooker/*.[ch] hooker/*/*.[ch])
 
 all: $(B)/hooker/hooker $(SCENARIO_BIN) $(MANUALS) $(COMPLETIONS)
 
