@@ -37,6 +37,7 @@ enum {
 struct capture {
 	const char *interface, *window_path;
 	int ring_mb, slot_mb;
+	bool sent_only;
 	int window_fd;
 	char *slot; /* NULL: the capture goes to a file */
 	size_t slot_used;
@@ -185,6 +186,8 @@ static int open_ring(struct capture *c)
 		err = pcap_activate(c->pcap);
 		if (err >= 0)
 			err = pcap_setnonblock(c->pcap, 1, why);
+		if (err >= 0 && c->sent_only)
+			err = pcap_setdirection(c->pcap, PCAP_D_OUT);
 	}
 	if (err < 0)
 		fprintf(stderr, "capture: can't capture on '%s': %s\n", c->interface,
@@ -228,6 +231,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--ring takes 1 to 1024 (MB), not '%s'", arg);
 		return 0;
 	case 'w': c->window_path = arg; return 0;
+	case 'o': c->sent_only = true; return 0;
 	case 's':
 		c->slot_mb = atoi(arg);
 		if (c->slot_mb < 1)
@@ -252,6 +256,8 @@ int main(int argc, char **argv)
 		{ "ring", 'm', "MB", 0, "memory for frames not yet taken (64)", 0 },
 		{ "window", 'w', "FILE", 0, "memory for `start @OFFSET`", 0 },
 		{ "slot", 's', "MB", 0, "at most so much of it for a capture (64)", 0 },
+		{ "sent", 'o', NULL, 0,
+		  "only what this host sends: what it receives is seen after XDP, not as on the wire", 0 },
 		{ 0 },
 	};
 	static const struct argp argp = {

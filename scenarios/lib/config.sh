@@ -55,8 +55,10 @@ config_check() {
 		config_die "FIGURE must be the name of a figure, not '${CONFIG[FIGURE]}'"
 	[[ -z ${CONFIG[PROGRAM]} || ${CONFIG[PROGRAM]} =~ ^[a-z0-9/-]+$ ]] ||
 		config_die "PROGRAM must be a program of scenarios/, not '${CONFIG[PROGRAM]}'"
-	[[ ${CONFIG[BACKEND]} == @(vm|netns) ]] ||
-		config_die "BACKEND must be vm or netns, not '${CONFIG[BACKEND]}'"
+	[[ ${CONFIG[BACKEND]} == @(vm|two-vm|netns) ]] ||
+		config_die "BACKEND must be vm, two-vm or netns, not '${CONFIG[BACKEND]}'"
+	[[ ${CONFIG[BACKEND]} != two-vm || ! ${CONFIG[PROGRAM]} ]] ||
+		config_die "${CONFIG[PROGRAM]} is made for one machine: BACKEND must be vm or netns"
 	[[ ${CONFIG[SEND]} == @(send|sendfile) ]] ||
 		config_die "SEND must be send or sendfile, not '${CONFIG[SEND]}'"
 	[[ ${CONFIG[MODES]} ]] || config_die "MODES is empty"

@@ -53,7 +53,7 @@ record_environment() {
 	for link in "$work"/env/link-*.json; do
 		[[ -e $link ]] || continue
 		links=$(jq -c --arg m "$(basename "$link" .json)" --slurpfile l "$link" \
-			'.[$m | ltrimstr("link-")] = ($l[0] | {asked, measured, qdisc, offloads, sysctls, clock})' <<<"$links")
+			'.[$m | ltrimstr("link-")] = ($l[0] | {asked, measured, qdisc, offloads, sysctls, clock} + with_entries(select(.key | IN("driver", "xdp_native"))))' <<<"$links")
 	done
 	[[ -s $work/vm.json ]] && vm=$(cat "$work/vm.json")
 	jq --argjson links "$links" --argjson vm "$vm" --arg kernel "$(cat "$work/env/kernel")" \

@@ -48,6 +48,7 @@ def status_line: ([.rows[].n] | add) as $n | ([.rows[].failed] | add) as $bad
 
 def clock_text: if .clock == "virtual"
 	then "virtual: no KVM here, so QEMU counts instructions (2^\(.vm.icount_shift // 1) ns each). Repeatable whatever the load; a model of a processor, not this one’s speed"
+	elif .vm.accel == "tcg" then "real, under emulation: noisy, and slower than any processor. What works is shown, not what it costs"
 	else "real" end;
 
 def link_text: ([.links[]?] | first) as $l | if $l == null then "unknown" else
@@ -57,7 +58,9 @@ def offload_text: ([.links[]?] | first | .offloads.client // {}) | to_entries | 
 
 # Table 1: the testbed as it really was.
 def testbed: [
-	["Hosts", (if .backend == "vm" then "client, router and server: three namespaces in one virtual machine" else "client, router and server: three namespaces on the running kernel" end) + ", one set for each mode"],
+	["Hosts", {vm: "client, router and server: three namespaces in one virtual machine, one set for each mode",
+		"two-vm": "client and server: two virtual machines and a virtio-net link between them, for all modes in turn",
+		netns: "client, router and server: three namespaces on the running kernel, one set for each mode"}[.backend]],
 	["Kernel of the hosts", .kernel | orelse("unknown")],
 	["Kernel package", (.vm.kernel | if . then "\(.package) \(.version)" else null end) | orelse("the running one")],
 	["Virtual machine", (.vm | if . then "QEMU \(.qemu), \(.accel), \(.cpus) CPU, \(.mem_mb) MB" else null end) | orelse("none")],
