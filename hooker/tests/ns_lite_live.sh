@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 # shellcheck source=hooker/tests/lib.sh
 . hooker/tests/lib.sh
 
-RATE=${RATE:-26M} # of the client's reading: a second, in which something is done to the connection
+RATE=${RATE:-40M} # of the client's reading: a second, in which something is done to the connection
 
 start_nginx()
 {
