@@ -62,7 +62,9 @@ deploy()
 
 undeploy()
 {
-	in_ns "$1" "$hooker" undeploy udplite
+	local ns=$1
+	shift
+	in_ns "$ns" "$hooker" undeploy udplite "$@"
 }
 
 # steps NS STEP KEY: packets of a step (KEY packets) or of one of its reasons.
@@ -86,16 +88,38 @@ nothing_left()
 C4=$c,udp,10.78.0.1 C6=$c,udp,fd78::1 S4=$s,udp,10.78.1.1 S6=$s,udp,fd78:1::1
 N4=$s,udplite,10.78.1.1 N6=$s,udplite,fd78:1::1 # the kernel's own
 
-plan 47
+plan 66
 
 # ---- the command
 exits "an unknown transport is refused" 1 in_ns "$c" "$hooker" deploy nonsense
 exits "coverage 5 is a usage error" 2 in_ns "$c" "$hooker" deploy udplite -i lite0 --coverage 5
 exits "an unknown interface is named" 1 in_ns "$c" "$hooker" deploy udplite -i nowhere
 like "by its name" "$TAP_OUT" nowhere
+exits "so is one of a port" 2 in_ns "$c" "$hooker" deploy udplite -i lite0 --port 5000:7
+like "and says what there is" "$TAP_OUT" '0 .everything. or at least 8'
 exits "undeploy without deploy" 1 undeploy "$c"
+like "says that it is not there" "$TAP_OUT" 'not deployed here; see `hooker transports`'
+unprivileged=(setpriv --reuid=65534 --clear-groups --inh-caps=-all)
+exits "without privilege nothing is deployed" 1 in_ns "$c" "${unprivileged[@]}" "$hooker" deploy udplite -i lite0
+is "and one line says why" "$TAP_OUT" \
+	"hooker: error: can't deploy udplite: needs root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)"
+like "nor claimed not to be" "$(in_ns "$c" "${unprivileged[@]}" "$hooker" transports)" 'deployed: unknown .needs root'
+CLANG=no-such-clang exits "without clang" 1 in_ns "$c" "$hooker" deploy udplite -i lite0 --from-source
+like "it is named, with the remedy" "$TAP_OUT" "there is no 'no-such-clang'; install clang"
+CLANG=false exits "clang fails" 1 in_ns "$c" "$hooker" deploy udplite -i lite0 --from-source
+ok "after all that nothing is left" nothing_left "$c"
 ok "deploy, prebuilt" deploy "$c" -i lite0 -p 5000 -p 5008:8 -p 5020:20 -p 5021:21:8 --json
 exits "deploying twice is refused" 1 deploy "$c" -i lite0
+like "with the remedy" "$TAP_OUT" '`hooker undeploy udplite`'
+exits "a step that does not exist" 1 deploy "$c" --swap nonsense
+like "is named" "$TAP_OUT" "'nonsense': there is no such step"
+exits "an object that does not exist" 1 deploy "$c" --swap parse="$work/no.o"
+exits "an object that is none" 1 deploy "$c" --swap parse="$0"
+exits "a program of another hook" 1 deploy "$c" --swap "parse=$PWD/build/bpf/udplite.bpf.o:hk_lite_check"
+like "says so" "$TAP_OUT" 'of another hook'
+timed=$(deploy "$r" -i r0 --timing --json)
+is "every part of deployment is timed" "$(jq -c '.times | [.open_ms, .load_ms, .verify_ms, .attach_ms, .total_ms, .first_packet_ms] | all(. > 0)' <<<"$timed")" true
+is "and its end" "$(undeploy "$r" --json | jq '.times.detach_ms > 0')" true
 ok "deploy, from source" deploy "$s" -i lite0 -p 5000 -p 5008:8 -p 5020:20 -p 5021:21:8 \
 	--from-source --timing
 like "hooker transports names the source" "$(in_ns "$s" "$hooker" transports)" 'from source, since 20'
