@@ -32,11 +32,23 @@ bool hk_cgroup_root(char *path, size_t size)
 	return found;
 }
 
-int hk_cgroup_open(const char *path)
+int hk_cgroup_open_quiet(const char *path)
 {
 	struct statfs fs;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (!fstatfs(fd, &fs) && fs.f_type == CGROUP2_SUPER_MAGIC)
+		return fd;
+	close(fd);
+	return -EOPNOTSUPP;
+}
+
+int hk_cgroup_open(const char *path)
+{
 	char root[4096];
-	int fd, err;
+	int fd;
 
 	if (!path) {
 		if (!hk_cgroup_root(root, sizeof(root))) {
@@ -45,16 +57,10 @@ int hk_cgroup_open(const char *path)
 		}
 		path = root;
 	}
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0) {
-		err = -errno;
-		hk_error("can't open cgroup '%s': %s", path, strerror(-err));
-		return err;
-	}
-	if (fstatfs(fd, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC) {
+	fd = hk_cgroup_open_quiet(path);
+	if (fd == -EOPNOTSUPP)
 		hk_error("'%s' is not a cgroup v2 directory; sock_ops needs one", path);
-		close(fd);
-		return -EOPNOTSUPP;
-	}
+	else if (fd < 0)
+		hk_error("can't open cgroup '%s': %s", path, strerror(-fd));
 	return fd;
 }

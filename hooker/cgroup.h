@@ -14,4 +14,7 @@ bool hk_cgroup_root(char *path, size_t size);
  */
 int hk_cgroup_open(const char *path);
 
+/* The same without a word, for a @path that is not NULL. */
+int hk_cgroup_open_quiet(const char *path);
+
 #endif

@@ -12,7 +12,7 @@
 #include "hooker/config/config.h"
 #include "hooker/config/settings.h"
 #include "hooker/daemon/daemon.h"
-#include "hooker/kernel/segmenter.h"
+#include "hooker/interfaces.h"
 #include "hooker/log.h"
 #include "hooker/run_command.h"
 
@@ -103,19 +103,20 @@ const struct argp cmd_run_argp = {
 	.children = run_children,
 };
 
-/* Every interface but loopback; their names stay allocated for the life of the process. */
+/* Every Ethernet interface that is up; their names stay allocated for the life of the process. */
 static int default_interfaces(struct hk_options *options)
 {
 	struct if_nameindex *list = if_nameindex(), *each;
 
 	for (each = list; each && each->if_index; each++)
-		if (strcmp(each->if_name, "lo") && !hk_is_segmenter(each->if_name) &&
+		if (hk_interface_is_default(each->if_name) &&
 		    options->interface_count < HK_INTERFACES_MAX)
 			options->interfaces[options->interface_count++] = each->if_name;
 	options->interfaces_found = true;
 	if (options->interface_count)
 		return 0;
-	hk_error("no network interface here besides lo; name one with --interface");
+	hk_error(
+		"no Ethernet interface is up here: see `hooker doctor`, or name one with --interface");
 	return -ENODEV;
 }
 

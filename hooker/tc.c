@@ -84,8 +84,20 @@ static int count_filter(const struct nlmsghdr *message, void *data)
 	return MNL_CB_OK;
 }
 
-/* Filters of anybody under @parent, or -errno. */
-static int filters_dump(struct mnl_socket *socket, int ifindex, __u32 parent)
+/* Handle 0 is not a filter but the head of a list of them. */
+static int count_foreign(const struct nlmsghdr *message, void *data)
+{
+	const struct tcmsg *tcm = mnl_nlmsg_get_payload(message);
+	int *count = data;
+
+	if (message->nlmsg_type == RTM_NEWTFILTER && tcm->tcm_handle &&
+	    tcm->tcm_handle != FILTER_HANDLE)
+		(*count)++;
+	return MNL_CB_OK;
+}
+
+/* Filters under @parent that @visit counts, or -errno. */
+static int filters_dump(struct mnl_socket *socket, int ifindex, __u32 parent, mnl_cb_t visit)
 {
 	char buffer[8192];
 	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
@@ -107,7 +119,7 @@ static int filters_dump(struct mnl_socket *socket, int ifindex, __u32 parent)
 		n = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
 		if (n <= 0)
 			return n ? -errno : -EPROTO;
-		n = mnl_cb_run(buffer, n, seq, mnl_socket_get_portid(socket), count_filter, &count);
+		n = mnl_cb_run(buffer, n, seq, mnl_socket_get_portid(socket), visit, &count);
 		if (n < 0)
 			return -errno;
 	} while (n > MNL_CB_STOP);
@@ -123,8 +135,10 @@ static void clsact_destroy_if_empty(int ifindex)
 	if (!socket)
 		return;
 	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) == 0) {
-		in = filters_dump(socket, ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS));
-		out = filters_dump(socket, ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS));
+		in = filters_dump(socket, ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS),
+				  count_filter);
+		out = filters_dump(socket, ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS),
+				   count_filter);
 		if (in == 0 && out == 0)
 			clsact_destroy(ifindex);
 	}
@@ -214,4 +228,21 @@ int hk_tc_sweep(int ifindex)
 	if (removed)
 		clsact_destroy_if_empty(ifindex);
 	return removed;
+}
+
+int hk_tc_foreign(int ifindex)
+{
+	static const __u32 parents[] = { TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS),
+					 TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS) };
+	struct mnl_socket *socket = mnl_socket_open(NETLINK_ROUTE);
+	int total = 0, count, i;
+
+	if (!socket)
+		return 0;
+	for (i = 0; i < 2 && mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) == 0; i++) {
+		count = filters_dump(socket, ifindex, parents[i], count_foreign);
+		total += count > 0 ? count : 0; /* an error: there is no clsact qdisc */
+	}
+	mnl_socket_close(socket);
+	return total;
 }

@@ -44,6 +44,9 @@ void hk_tc_detach(struct hk_tc *tc);
  */
 void hk_tc_release(struct hk_tc *tc);
 
+/* How many clsact filters of others @ifindex has: they see packets before Hooker's, or steal them. */
+int hk_tc_foreign(int ifindex);
+
 /*
  * Removes every clsact filter of Hooker on @ifindex, and the qdisc if nothing else uses it.
  * Returns how many filters were removed, or -errno.

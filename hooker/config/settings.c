@@ -25,7 +25,7 @@ enum {
 
 const struct argp_option hk_setting_options[] = {
 	{ "interface", 'i', "NAME", 0,
-	  "Network interface to receive on, repeatable (default: every one that is up, but lo)",
+	  "Network interface to receive on, repeatable (default: every Ethernet one that is up)",
 	  0 },
 	{ "datapath", 'd', "relay|kernel|none", 0,
 	  "How payload travels inside this host (default: relay; none: attached, nothing redirected)",

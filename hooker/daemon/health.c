@@ -6,7 +6,7 @@
 #include "bpf/wire.h"
 #include "hooker/command.h"
 #include "hooker/daemon/internal.h"
-#include "hooker/kernel/segmenter.h"
+#include "hooker/interfaces.h"
 #include "hooker/relay/relay.h"
 #include "hooker/verdict.h"
 
@@ -36,7 +36,8 @@ static void check_interface(json_t *list, const json_t *interface)
 			   "somebody detached XDP from %s: what arrives on the transport is lost",
 			   name);
 	else if (!json_is_true(json_object_get(interface, "up")))
-		hk_verdict(list, "interface", HK_WARN, "ip link set it up", "%s is down", name);
+		hk_verdict(list, "interface", HK_WARN, "ip link set it up again", "%s is down",
+			   name);
 	else if (!strcmp(xdp, "generic"))
 		hk_verdict(list, "interface", HK_WARN,
 			   "a driver with native XDP; `hooker doctor` says what keeps it from it",
@@ -55,7 +56,7 @@ static void check_new_interfaces(json_t *list, const struct daemon *daemon)
 	if (!attach->options->interfaces_found)
 		goto out;
 	for (each = names; each && each->if_index; each++) {
-		bool known = !strcmp(each->if_name, "lo") || hk_is_segmenter(each->if_name);
+		bool known = !hk_interface_is_default(each->if_name);
 
 		for (i = 0; i < attach->options->interface_count; i++)
 			known |= attach->ifindex[i] == (int)each->if_index;
