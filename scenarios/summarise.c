@@ -6,6 +6,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ static const char header[] =
 
 struct input {
 	const char *run_path, *cells_path;
+	const char *effects_path, *transfers_path, *lines_path; /* NULL: not asked for */
 	json_t *run;
 	json_t *cells; /* object: "mode/file/repetition" -> cell; a later line replaces an earlier */
 	unsigned long seed;
@@ -141,6 +143,44 @@ static int print_estimate(const double *x, size_t n, unsigned long seed)
 	return err;
 }
 
+/*
+ * Beside the contract of summary.csv: how many transfers lie outside Tukey's fences (they are counted
+ * in the medians all the same), and Cliff's delta to tcp.
+ */
+static int print_effects(FILE *out, const char *mode, const char *file, const struct row *row,
+			 const struct row *tcp)
+{
+	struct stats_fences f;
+	size_t outliers = 0;
+
+	if (!row->n)
+		return 0;
+	if (stats_fences(row->ms, row->n, &f))
+		return -ENOMEM;
+	for (size_t i = 0; i < row->n; i++)
+		outliers += row->ms[i] < f.low || row->ms[i] > f.high;
+	fprintf(out, "%s,%s,%zu,%zu,", mode, file, row->n, outliers);
+	if (tcp->n)
+		fprintf(out, "%.3f", stats_cliffs_delta(row->ms, row->n, tcp->ms, tcp->n));
+	fputc('\n', out);
+	return 0;
+}
+
+/* Each transfer that passed, for figures that show them. */
+static int print_transfers(FILE *out, const char *mode, const char *file, const struct row *row)
+{
+	struct stats_fences f;
+
+	if (!row->n)
+		return 0;
+	if (stats_fences(row->ms, row->n, &f))
+		return -ENOMEM;
+	for (size_t i = 0; i < row->n; i++)
+		fprintf(out, "%s,%s,%.3f,%d\n", mode, file, row->ms[i],
+			row->ms[i] < f.low || row->ms[i] > f.high);
+	return 0;
+}
+
 static const char *verdict(const struct input *in, const struct row *row)
 {
 	if (row->failed)
@@ -150,15 +190,32 @@ static const char *verdict(const struct input *in, const struct row *row)
 	return row->n < in->reps ? "incomplete" : "ok";
 }
 
-static int print_row(const struct input *in, const char *mode, const json_t *file)
+static int row_alloc(struct row *row, size_t reps)
 {
-	struct row row = { .ms = calloc(in->reps + 1, sizeof(double)),
-			   .delta = calloc(in->reps + 1, sizeof(double)) };
-	int err = -ENOMEM;
+	*row = (struct row){ .ms = calloc(reps + 1, sizeof(double)),
+			     .delta = calloc(reps + 1, sizeof(double)) };
+	return row->ms && row->delta ? 0 : -ENOMEM;
+}
 
-	if (!row.ms || !row.delta)
+static void row_free(struct row *row)
+{
+	free(row->ms);
+	free(row->delta);
+}
+
+static int print_row(const struct input *in, const char *mode, const json_t *file, FILE *effects,
+		     FILE *transfers)
+{
+	struct row row = { 0 }, tcp = { 0 };
+	int err;
+
+	err = row_alloc(&row, in->reps);
+	if (!err)
+		err = row_alloc(&tcp, in->reps);
+	if (err)
 		goto out;
 	collect(in, mode, text(file, "name"), &row);
+	collect(in, "tcp", text(file, "name"), &tcp);
 	printf("%s,%s,%s,%s,%s,%s,%lld,%zu,%zu", text(in->run, "scenario"),
 	       text(in->run, "backend"), text(in->run, "clock"), text(in->run, "kernel"), mode,
 	       text(file, "name"), json_integer_value(json_object_get(file, "bytes")), row.n,
@@ -167,9 +224,72 @@ static int print_row(const struct input *in, const char *mode, const json_t *fil
 	if (!err)
 		err = print_estimate(row.delta, row.paired, in->seed);
 	printf(",%s,%s\n", row.observed, verdict(in, &row));
+	if (!err && effects)
+		err = print_effects(effects, mode, text(file, "name"), &row, &tcp);
+	if (!err && transfers)
+		err = print_transfers(transfers, mode, text(file, "name"), &row);
 out:
-	free(row.ms);
-	free(row.delta);
+	row_free(&row);
+	row_free(&tcp);
+	return err;
+}
+
+/* open_beside PATH HEADER: NULL without a path; *err says if it could not be written. */
+static FILE *open_beside(const char *path, const char *head, int *err)
+{
+	FILE *file = path ? fopen(path, "w") : NULL;
+
+	if (path && !file) {
+		*err = -errno;
+		fprintf(stderr, "summarise: can't write '%s': %s\n", path, strerror(errno));
+	}
+	if (file)
+		fprintf(file, "%s\n", head);
+	return file;
+}
+
+static int close_beside(FILE *file, const char *path)
+{
+	if (!file || fclose(file) == 0)
+		return 0;
+	fprintf(stderr, "summarise: can't write '%s': %s\n", path, strerror(errno));
+	return -EIO;
+}
+
+/*
+ * Fixed cost and cost a byte of a mode, through the medians of all files: residuals count in parts of
+ * the median, so that no size outweighs the others. A line needs four sizes to mean anything.
+ */
+static int print_line(const struct input *in, FILE *out, const char *mode)
+{
+	const json_t *files = json_object_get(in->run, "files");
+	size_t most = json_array_size(files), points = 0;
+	double *bytes = calloc(most + 1, sizeof(double)), *ms = calloc(most + 1, sizeof(double));
+	struct stats_line line;
+	int err = bytes && ms ? 0 : -ENOMEM;
+
+	for (size_t f = 0; f < most && !err; f++) {
+		const json_t *file = json_array_get(files, f);
+		struct row row;
+
+		err = row_alloc(&row, in->reps);
+		if (!err) {
+			collect(in, mode, text(file, "name"), &row);
+			if (row.n) {
+				bytes[points] = json_number_value(json_object_get(file, "bytes"));
+				ms[points++] = stats_median(row.ms, row.n);
+			}
+		}
+		row_free(&row);
+	}
+	if (!err && points >= 4) {
+		stats_fit(bytes, ms, ms, points, &line);
+		if (isfinite(line.slope))
+			fprintf(out, "%s,%zu,%.3f,%.3f\n", mode, points, line.fixed,
+				line.slope * 1e6);
+	}
+	free(bytes);
+	free(ms);
 	return err;
 }
 
@@ -177,14 +297,24 @@ static int print_summary(const struct input *in)
 {
 	const json_t *modes = json_object_get(in->run, "modes");
 	const json_t *files = json_object_get(in->run, "files");
+	FILE *effects, *transfers, *lines;
 	int err = 0;
 
+	effects = open_beside(in->effects_path, "mode,file,n,outliers,cliffs_delta", &err);
+	transfers = open_beside(in->transfers_path, "mode,file,ms,outlier", &err);
+	lines = open_beside(in->lines_path, "mode,files,fixed_ms,ns_per_byte", &err);
 	puts(header);
 	for (size_t f = 0; f < json_array_size(files) && !err; f++) {
 		for (size_t m = 0; m < json_array_size(modes) && !err; m++)
 			err = print_row(in, json_string_value(json_array_get(modes, m)),
-					json_array_get(files, f));
+					json_array_get(files, f), effects, transfers);
 	}
+	for (size_t m = 0; m < json_array_size(modes) && !err && lines; m++)
+		err = print_line(in, lines, json_string_value(json_array_get(modes, m)));
+	if (close_beside(lines, in->lines_path))
+		err = err ? err : -EIO;
+	if (close_beside(effects, in->effects_path) || close_beside(transfers, in->transfers_path))
+		err = err ? err : -EIO;
 	return err;
 }
 
@@ -193,6 +323,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	struct input *in = state->input;
 
 	switch (key) {
+	case 'e': in->effects_path = arg; return 0;
+	case 't': in->transfers_path = arg; return 0;
+	case 'l': in->lines_path = arg; return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num > 1)
 			argp_error(state, "unexpected argument '%s'", arg);
@@ -208,7 +341,16 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 int main(int argc, char **argv)
 {
+	static const struct argp_option options[] = {
+		{ "effects", 'e', "FILE", 0, "effect sizes and outliers, a row a mode and file",
+		  0 },
+		{ "transfers", 't', "FILE", 0,
+		  "every transfer that passed, and whether it is an outlier", 0 },
+		{ "lines", 'l', "FILE", 0, "fixed cost and cost a byte, a row a mode", 0 },
+		{ 0 },
+	};
 	static const struct argp argp = {
+		.options = options,
 		.parser = parse_option,
 		.args_doc = "RUN.json CELLS.jsonl",
 		.doc = "Print summary.csv: medians, 95 % bootstrap intervals, deltas to tcp.",

@@ -1,6 +1,13 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# summary.csv for the terminal.
+# shellcheck disable=SC2154 # root is its user's
+# summary.csv: made, and shown in the terminal.
+
+# summarise_run DIR: everything that follows from the transfers' records alone.
+summarise_run() {
+	"$root/build/scenarios/summarise" --effects "$1/effects.csv" --transfers "$1/transfers.csv" --lines "$1/lines.csv" \
+		"$1/run.json" "$1/cells.jsonl" >"$1/summary.csv.tmp" && mv "$1/summary.csv.tmp" "$1/summary.csv"
+}
 
 report_table() { # SUMMARY.csv
 	awk -F, '

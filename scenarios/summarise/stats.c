@@ -58,3 +58,53 @@ out:
 	free(medians);
 	return err;
 }
+
+double stats_cliffs_delta(const double *x, size_t nx, const double *y, size_t ny)
+{
+	long above = 0;
+
+	for (size_t i = 0; i < nx; i++) {
+		for (size_t j = 0; j < ny; j++)
+			above += (x[i] > y[j]) - (x[i] < y[j]);
+	}
+	return (double)above / ((double)nx * (double)ny);
+}
+
+int stats_fences(const double *x, size_t n, struct stats_fences *f)
+{
+	double *copy = malloc(n * sizeof(*copy));
+	double q1, q3;
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, x, n * sizeof(*copy));
+	gsl_sort(copy, 1, n);
+	q1 = gsl_stats_quantile_from_sorted_data(copy, 1, n, 0.25);
+	q3 = gsl_stats_quantile_from_sorted_data(copy, 1, n, 0.75);
+	f->low = q1 - 1.5 * (q3 - q1);
+	f->high = q3 + 1.5 * (q3 - q1);
+	free(copy);
+	return 0;
+}
+
+void stats_fit(const double *x, const double *y, const double *scale, size_t n,
+	       struct stats_line *l)
+{
+	double sw = 0, swx = 0, swy = 0, sxx = 0, sxy = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		double w = scale ? 1 / (scale[i] * scale[i]) : 1;
+
+		sw += w;
+		swx += w * x[i];
+		swy += w * y[i];
+	}
+	for (size_t i = 0; i < n; i++) {
+		double w = scale ? 1 / (scale[i] * scale[i]) : 1;
+
+		sxx += w * (x[i] - swx / sw) * (x[i] - swx / sw);
+		sxy += w * (x[i] - swx / sw) * (y[i] - swy / sw);
+	}
+	l->slope = sxy / sxx;
+	l->fixed = swy / sw - l->slope * swx / sw;
+}

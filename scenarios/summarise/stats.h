@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The statistics of the evaluation: medians and their bootstrap intervals. */
+/* The statistics of the evaluation: medians, their bootstrap intervals, effect sizes, outliers, lines. */
 #ifndef SUMMARISE_STATS_H
 #define SUMMARISE_STATS_H
 
@@ -23,5 +23,28 @@ int stats_bootstrap_medians(const double *x, size_t n, unsigned long seed, doubl
 
 /* Median and 95 % percentile bootstrap interval of @n > 0 values. Returns 0 or -ENOMEM. */
 int stats_estimate(const double *x, size_t n, unsigned long seed, struct stats_estimate *e);
+
+/*
+ * Cliff's delta (1993): how much more often a value of @x is above one of @y than below, -1 to 1.
+ * 0 says that the two overlap wholly, 1 that every @x is above every @y.
+ */
+double stats_cliffs_delta(const double *x, size_t nx, const double *y, size_t ny);
+
+struct stats_fences {
+	double low, high;
+};
+
+/* Tukey's fences (1977): one and a half interquartile ranges outside the quartiles. Returns 0 or -ENOMEM. */
+int stats_fences(const double *x, size_t n, struct stats_fences *f);
+
+struct stats_line {
+	double fixed, slope;
+};
+
+/*
+ * The line through @n > 1 points with the least squares of (y - line) / @scale: with @scale = @y a
+ * millisecond weighs more where there are few. @scale may be NULL: all the same.
+ */
+void stats_fit(const double *x, const double *y, const double *scale, size_t n, struct stats_line *l);
 
 #endif

@@ -7,12 +7,11 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 . "$root/testbed/lib/tap.sh"
 copy=$(mktemp -d)
 defer 'rm -rf "$copy"'
-mkdir -p "$copy/scenarios" "$copy/results"
-cp "$root/README.md" "$copy/"
+mkdir -p "$copy/results"
+cp -r "$root/README.md" "$root/scenarios" "$root/plots" "$copy/"
 cp -r "$root/results/reference" "$copy/results/"
-cp "$root/scenarios/reference" "$copy/scenarios/"
 
-plan 4
+plan 7
 rows() { grep -c '^| [a-z0-9]*-[0-9A-Z]* | ' "$1" || true; }
 is 'a row for each of the summary' "$(rows "$root/README.md")" \
 	"$(($(wc -l <"$root/results/reference/paper/summary.csv") - 1))"
@@ -20,5 +19,13 @@ is 'a row for each of the summary' "$(rows "$root/README.md")" \
 ok 'README as scenarios/reference writes it' cmp "$root/README.md" "$copy/README.md"
 sed -i 's/^| text-3KB | tcp | [0-9]*/| text-3KB | tcp | 999/' "$copy/README.md"
 ok 'a typed number would be noticed' test -n "$(cmp "$root/README.md" "$copy/README.md" 2>&1)"
+ok 'the report of the reference as scenarios/report writes it' cmp "$root/results/reference/report.md" "$copy/results/reference/report.md"
+claims() { grep -cE '\*\*(reproduced|exceeded|not reproduced|cannot be tested here)\*\*' "$1"; }
+is 'every claim of the paper has its verdict in the README' "$(claims "$root/README.md")" \
+	"$(grep -c '{id: "' "$root/scenarios/lib/report/claims.jq")"
+# A verdict follows from the numbers: with others it is another.
+sed -i -E 's/^(paper,[^,]*,[^,]*,[^,]*,relay-udp,([^,]*,){7})[^,]*/\155.000/' "$copy/results/reference/paper/summary.csv"
+"$copy/scenarios/reference"
+like 'and another if the numbers are others' "$(grep 'adds 55 ms (UDP)' "$copy/README.md")" '\*\*reproduced\*\* \| relay-udp adds \+55 ms'
 is 'no cell of the reference failed' \
 	"$(awk -F, 'NR > 1 && ($9 > 0 || $17 != "ok")' "$root/results/reference/paper/summary.csv")" ''

@@ -111,12 +111,71 @@ static void test_coverage(void **state)
 	assert_in_range(held, 178, 199);
 }
 
+/* The example of cliff.delta() in R's package effsize, whose answer is -0.25. */
+static void test_cliffs_delta(void **state)
+{
+	const double x[] = { 10, 10, 20, 20, 20, 30, 30, 30, 40, 50 };
+	const double y[] = { 10, 20, 30, 40, 40, 50 };
+
+	(void)state;
+	assert_float_equal(stats_cliffs_delta(x, COUNT(x), y, COUNT(y)), -0.25, 1e-12);
+	assert_float_equal(stats_cliffs_delta(y, COUNT(y), x, COUNT(x)), 0.25, 1e-12);
+	assert_float_equal(stats_cliffs_delta(x + 8, 2, x, 8), 1, 0);
+}
+
+/* NIST/SEMATECH e-Handbook of Statistical Methods, 7.1.6: of these 90 values 1441 alone is an outlier. */
+static void test_fences_published(void **state)
+{
+	static const double x[] = { 30,	 171, 184,  201,  212,	250, 265, 270, 272, 289, 305, 306,
+				    322, 322, 336,  346,  351,	370, 390, 404, 409, 411, 436, 437,
+				    439, 441, 444,  448,  451,	453, 470, 480, 482, 487, 494, 495,
+				    499, 503, 514,  521,  522,	527, 548, 550, 559, 560, 570, 572,
+				    574, 578, 585,  592,  592,	607, 616, 618, 621, 629, 637, 638,
+				    640, 656, 668,  707,  709,	719, 737, 739, 752, 758, 766, 792,
+				    792, 794, 802,  818,  830,	832, 843, 858, 860, 869, 918, 925,
+				    953, 991, 1000, 1005, 1068, 1441 };
+	struct stats_fences f;
+	size_t outside = 0;
+
+	(void)state;
+	assert_int_equal(COUNT(x), 90);
+	assert_int_equal(stats_fences(x, COUNT(x), &f), 0);
+	for (size_t i = 0; i < COUNT(x); i++)
+		outside += x[i] < f.low || x[i] > f.high;
+	assert_int_equal(outside, 1);
+	assert_in_range((int)f.high, 1068, 1440);
+}
+
+/* NIST Statistical Reference Datasets, Norris: certified to fifteen digits. */
+static void test_line_published(void **state)
+{
+	static const double y[] = { 0.1,   338.8, 118.1, 888.0, 9.2,   228.1, 668.5, 998.5, 449.1,
+				    778.9, 559.2, 0.3,	 0.1,	778.1, 668.8, 339.3, 448.9, 10.8,
+				    557.7, 228.3, 998.0, 888.8, 119.6, 0.3,   0.6,   557.6, 339.3,
+				    888.0, 998.5, 778.9, 10.2,	117.6, 228.9, 668.4, 449.2, 0.2 };
+	static const double x[] = { 0.2,   337.4, 118.2, 884.6, 10.1,  226.5, 666.3, 996.3, 448.6,
+				    777.0, 558.2, 0.4,	 0.6,	775.5, 666.9, 338.0, 447.5, 11.6,
+				    556.0, 228.1, 995.8, 887.6, 120.2, 0.3,   0.3,   556.8, 339.1,
+				    887.2, 999.0, 779.0, 11.1,	118.3, 229.2, 669.1, 448.9, 0.5 };
+	const double px[] = { 1, 2, 1000 }, py[] = { 13, 16, 3010 };
+	struct stats_line l;
+
+	(void)state;
+	stats_fit(x, y, NULL, COUNT(x), &l);
+	assert_float_equal(l.fixed, -0.262323073774029, 1e-11);
+	assert_float_equal(l.slope, 1.00211681802045, 1e-12);
+	stats_fit(px, py, py, COUNT(px), &l); /* y = 10 + 3 x, wherever the weight lies */
+	assert_float_equal(l.fixed, 10, 1e-9);
+	assert_float_equal(l.slope, 3, 1e-11);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_median),		cmocka_unit_test(test_bootstrap_published),
-		cmocka_unit_test(test_bootstrap_exact), cmocka_unit_test(test_interval),
-		cmocka_unit_test(test_coverage),
+		cmocka_unit_test(test_median),		 cmocka_unit_test(test_bootstrap_published),
+		cmocka_unit_test(test_bootstrap_exact),	 cmocka_unit_test(test_interval),
+		cmocka_unit_test(test_coverage),	 cmocka_unit_test(test_cliffs_delta),
+		cmocka_unit_test(test_fences_published), cmocka_unit_test(test_line_published),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

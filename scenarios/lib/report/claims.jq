@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0
+# What the paper claims, and how each claim is tested against recorded results. A claim is data (`says`,
+# `where`, `figure`) and a test: an expression over the results that gives a verdict and its reason.
+# No verdict is typed anywhere.
+#
+# verdicts: reproduced · exceeded · not reproduced · cannot be tested here
+include "format";
+
+def paper_ms: 55;
+
+def rows_of($scenario): [.scenarios[] | select(.name == $scenario) | .rows[]?];
+def of_mode($mode): map(select(.mode == $mode));
+def untested($why): {verdict: "cannot be tested here", because: $why};
+def no_run($scenario): untested("no run of scenario \($scenario) in this report");
+def passed: map(.n) | add // 0;
+def sound($transport): length > 0 and all(.[]; .verdict == "ok" and .observed_protocol == $transport);
+def clock: if any(.[]; .clock == "virtual") then "virtual" else "real" end;
+
+def redirected($mode; $transport): rows_of("paper") | of_mode($mode)
+	| if length == 0 then no_run("paper")
+	  elif sound($transport) then {verdict: "reproduced",
+		because: "\(passed) transfers of \(map(.file) | distinct | length) files by unmodified programs: each byte-exact, at least 99 % of its payload in \($transport) by tshark, every checksum right"}
+	  else {verdict: "not reproduced", because: "of \($mode), \(map(.failed) | add) transfers failed; observed: \(map(.observed_protocol) | distinct | join(", "))"} end;
+
+def added($mode): rows_of("paper") | of_mode($mode) | map(select(.delta_ms != null))
+	| if length == 0 then no_run("paper") else
+	  (map(.delta_ms) | mean) as $mean
+	  | {verdict: (if $mean <= paper_ms * 0.8 then "exceeded" elif $mean <= paper_ms * 1.2 then "reproduced" else "not reproduced" end),
+	     because: "\($mode) adds \($mean | signed) ms on average over the files (\(map("\(.file) \(.delta_ms | signed)") | join(", "))), in \(clock) time"} end;
+
+def claims: . as $doc | [
+	{id: "udp", where: "abstract, IV", says: "TCP connections of unmodified applications are transparently redirected to the system’s UDP.",
+	 figure: "paper", judge: redirected("relay-udp"; "udp")},
+	{id: "udplite", where: "abstract, IV", says: "They are redirected to UDP-Lite, which the kernel need not have: it is deployed as eBPF programs.",
+	 figure: "kernels", judge: (redirected("relay-udplite"; "udplite") as $here
+		| (rows_of("kernels") | of_mode("relay-udplite") | map(select(.value == "7.2"))) as $without
+		| if $here.verdict == "reproduced" and ($without | sound("udplite"))
+		  then {verdict: "exceeded", because: "\($here.because); and \($without | passed) more on Linux 7.2, from which UDP-Lite was removed"}
+		  else $here end)},
+	{id: "latency-udp", where: "IV, Fig. 6", says: "On average Hooker adds 55 ms (UDP).", figure: "paper", judge: added("relay-udp")},
+	{id: "latency-udplite", where: "IV, Fig. 6", says: "On average Hooker adds 55 ms (UDP-Lite).", figure: "paper", judge: added("relay-udplite")},
+	{id: "deployment", where: "IV", says: "A part of that cost is deployment: compiling and loading eBPF programs.", figure: null,
+	 judge: (.bench | if . == null then untested("no benchmark beside this report (make bench, as root)")
+		else (.["deploy_ms.relay.compile"]) as $compile | (.["deploy_ms.relay.total"]) as $load
+		| if $compile == null or $load == null then untested("the benchmark has no deployment times")
+		  else {verdict: "reproduced", because: "compiling takes \($compile | ms) ms and deploying what is compiled \($load | ms) ms (\(if $compile + $load >= paper_ms then "together the whole of the 55 ms, were they within the measurement; here programs are compiled once, by make" else "less than 55 ms together" end))"}
+		  | if $compile + $load < 1 then .verdict = "not reproduced" else . end end end)},
+	{id: "redirection", where: "IV", says: "The other part is redirection: copies between sockets and through userspace.", figure: "paper",
+	 judge: (rows_of("paper") | (map(.file) | distinct | .[0]) as $small | map(select(.file == $small)) | of_mode("relay-udp") | .[0]
+		| if . == null or .delta_ms == null then no_run("paper")
+		  elif .delta_ci95_low_ms > 0 then {verdict: "reproduced", because: "\(.file): \(.delta_ms | signed) ms (\(signed_span(.delta_ci95_low_ms; .delta_ci95_high_ms)))"}
+		  else {verdict: "not reproduced", because: "\(.file): \(.delta_ms | signed) ms (\(signed_span(.delta_ci95_low_ms; .delta_ci95_high_ms))): no cost is seen"} end)},
+	{id: "kernel", where: "V", says: "Going back into the kernel would avoid the cost of crossing to userspace.", figure: "paper",
+	 judge: (rows_of("paper") | (map(.file) | distinct | .[0]) as $small | map(select(.file == $small))
+		| (of_mode("kernel-udp") | .[0]) as $k | (of_mode("relay-udp") | .[0]) as $r
+		| if $k.delta_ms == null or $r.delta_ms == null then no_run("paper")
+		  elif $k.delta_ci95_high_ms < $r.delta_ci95_low_ms
+		  then {verdict: "reproduced", because: ("\($k.file): kernel-udp \($k.delta_ms | signed) ms, relay-udp \($r.delta_ms | signed) ms"
+			+ ($doc.bench | if .["cpu_s_per_gb.kernel-udp"] then "; \(.["cpu_s_per_gb.kernel-udp"] | ms) CPU seconds a GB instead of \(.["cpu_s_per_gb.relay-udp"] | ms) (real time)" else "" end))}
+		  else {verdict: "not reproduced", because: "\($k.file): kernel-udp \($k.delta_ms | signed) ms, relay-udp \($r.delta_ms | signed) ms"} end)},
+	{id: "xdp", where: "III", says: "XDP at the driver keeps the overhead of receiving low.", figure: "paper",
+	 judge: (rows_of("paper") | of_mode("tcp+xdp") | map(select(.delta_ms != null))
+		| if length == 0 then no_run("paper") else .[-1]
+		  | {verdict: (if .delta_ci95_low_ms > 0.01 * .median_ms then "not reproduced" else "reproduced" end),
+		     because: "Hooker attached and redirecting nothing: \(.file) \(.delta_ms | signed) ms (\(signed_span(.delta_ci95_low_ms; .delta_ci95_high_ms))); on a veth, whose segmentation offload native XDP turns off"} end)},
+	{id: "loss", where: "IV", says: "The network loses nothing, because the prototype’s UDP and UDP-Lite repair nothing.", figure: "loss",
+	 judge: (rows_of("loss") | map(select((.mode | startswith("relay")) and (.value | rtrimstr("%") | tonumber) > 0))
+		| if length == 0 then no_run("loss")
+		  elif all(.[]; .verdict == "ok") then {verdict: "exceeded", because: "\(passed) transfers by the relay’s transports with loss up to \(map(.value | rtrimstr("%") | tonumber) | max) % each way: all byte-exact"}
+		  else {verdict: "not reproduced", because: "with loss, \(map(.failed) | add) transfers of the relay failed"} end)},
+	{id: "fallback", where: "I", says: "Fallback to TCP is needed, and the prototype has none.", figure: "fallback",
+	 judge: (if any(.scenarios[]; .name == "fallback" and .state == "finished") then {verdict: "exceeded", because: "scenario fallback shows connections going on when a middlebox begins to drop UDP, then UDP-Lite"}
+		else no_run("fallback") end)},
+	{id: "limit", where: "II, III", says: "A program may have 4096 instructions, so a transport must be cut in pieces that tail calls chain.", figure: null,
+	 judge: ([.scenarios[].rows[]?.kernel | capture("^(?<a>[0-9]+)[.](?<b>[0-9]+)") | (.a | tonumber) * 1000 + (.b | tonumber)]
+		| if any(.[]; . < 5002) then {verdict: "reproduced", because: "measured on a kernel older than 5.2"}
+		  else untested("the limit for privileged programs has been a million since Linux 5.2; no kernel measured here is older") end)}
+] | map({id, where, says, figure} + .judge);
