@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
-# What all figures share. Set before: csv, out, term (svg, pdf or png).
+# What all figures share. Set before: csv, out, term (svg, pdf or png), and tall if the figure is higher than others.
 set datafile separator ','
 set encoding utf8
 font = 'DejaVu Sans'
-if (term eq 'svg') set terminal svg size 1080,460 font font.',13' background '#ffffff' rounded
-if (term eq 'pdf') set terminal pdfcairo size 10.8in,4.6in font font.',12' background '#ffffff' rounded
-if (term eq 'png') set terminal pngcairo size 1620,690 font font.',12' fontscale 1.5 background '#ffffff' rounded
+if (!exists('tall')) { tall = 1 }
+if (term eq 'svg') set terminal svg size 1080,460 * tall font font.',13' background '#ffffff' rounded
+if (term eq 'pdf') set terminal pdfcairo size 10.8,4.6 * tall font font.',12' background '#ffffff' rounded
+if (term eq 'png') set terminal pngcairo size 1620,690 * tall font font.',12' fontscale 1.5 background '#ffffff' rounded
 set output out
 # One colour a mode, the same in every figure; told apart without colour vision too (Okabe, Ito).
 mode_names = 'tcp tcp+xdp relay-udp relay-udplite kernel-udp kernel-udplite mptcp sctp wireguard kcptun'

@@ -7,7 +7,7 @@ declare -A CONFIG=()
 config_defaults() {
 	CONFIG=(
 		[TITLE]='' [FILES]='' [MODES]='tcp' [REPS]=20 [WARMUP]=1 [SEED]=1 [BACKEND]=vm
-		[KERNEL]='' [RTT]=0 [LOSS]='' [RATE]='' [MTU]='' [LIMIT]='' [SEND]=send [TIMEOUT]=120
+		[KERNEL]='' [RTT]=0 [LOSS]='' [RATE]='' [MTU]='' [LIMIT]='' [CORRUPT]='' [SEND]=send [TIMEOUT]=120
 		[MEM]=2048 [VM_TIMEOUT]=3600 [BUDGET]=0 [REPS_MAX]=0 [PRECISION]='' [SWEEP]='' [FIGURE]='' [PLACE]=0
 		[PROGRAM]=''
 	)

@@ -25,9 +25,9 @@ struct fetch {
 	const char *host, *port, *name;
 	const char *output, *push, *same_as;
 	unsigned int timeout_s;
-	uint64_t abort_after;	    /* 0 = never */
-	uint64_t every_ns, stop_ns; /* 0 = no series, no end before the stream's */
-	bool count_damage, stopped;
+	uint64_t abort_after; /* 0 = never */
+	uint64_t every_ns;    /* 0 = no series */
+	bool count_damage;
 
 	int fd;
 	unsigned int local_port;
@@ -146,11 +146,6 @@ static int receive_body(struct fetch *f)
 				    (unsigned long long)f->body_size);
 		f->body.len += n;
 		note_progress(f);
-		if (f->stop_ns && since_start(f) >= f->stop_ns) {
-			f->last_ns = since_start(f);
-			f->stopped = true;
-			return 0;
-		}
 		if (f->abort_after && f->body.len >= f->abort_after) {
 			st_abort(f->fd);
 			f->fd = -1;
@@ -223,9 +218,7 @@ static int transfer(struct fetch *f)
 		shutdown(f->fd, SHUT_RDWR);
 	if (!err && f->push)
 		err = receive_receipt(f);
-	if (f->stopped)
-		f->eof_ns = f->last_ns;
-	else if (!err)
+	if (!err)
 		err = expect_eof(f);
 	if (pushing)
 		pthread_join(pusher, NULL);
@@ -256,8 +249,7 @@ static void examine(struct fetch *f, json_t *out)
 	FILE *file;
 
 	if (f->same_as) {
-		bool whole = f->stopped ? f->body.len <= f->expected.len :
-					  f->body.len == f->expected.len;
+		bool whole = f->body.len == f->expected.len;
 		bool same = whole &&
 			    (!f->body.len || !memcmp(f->body.data, f->expected.data, f->body.len));
 
@@ -325,11 +317,6 @@ static error_t parse_fetch(int key, char *arg, struct argp_state *state)
 		if (*end || !f->every_ns)
 			argp_error(state, "--series takes milliseconds, not '%s'", arg);
 		return 0;
-	case 's':
-		f->stop_ns = strtoull(arg, &end, 10) * 1000000000;
-		if (*end || !f->stop_ns)
-			argp_error(state, "--stop-after takes whole seconds, not '%s'", arg);
-		return 0;
 	case 'a':
 		f->abort_after = strtoull(arg, &end, 10);
 		if (*end || !f->abort_after)
@@ -369,8 +356,6 @@ int cmd_fetch(int argc, char **argv)
 		  "with --same-as: count the bytes and bits that differ, and do not fail for them",
 		  0 },
 		{ "series", 'i', "MS", 0, "add [nanoseconds, bytes] at most every MS milliseconds",
-		  0 },
-		{ "stop-after", 's', "SECONDS", 0, "leave after so long, satisfied with what came",
 		  0 },
 		{ "abort-after", 'a', "N", 0, "reset the connection after N bytes", 0 },
 		{ 0 },

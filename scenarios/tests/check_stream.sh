@@ -24,7 +24,7 @@ sha() { sha256sum "$1" | cut -d' ' -f1; }
 different() { ! cmp -s "$1" "$2"; }
 field() { jq -r ".$2" <<<"$1"; }
 
-plan 44
+plan 50
 mkdir "$work/files"
 
 for file in text:3072 image:522240 video:27262976; do
@@ -76,6 +76,21 @@ is 'a missing file: exit 1, and JSON says why' "$rc $(field "$json" error)" '1 s
 exits 'no way out of the folder' 1 "$stream" fetch 127.0.0.1 "$port" ../again
 exits 'a client that aborts exits with 1' 1 "$stream" fetch 127.0.0.1 "$port" video --abort-after 100000
 ok 'and the server lives on' "$stream" fetch 127.0.0.1 "$port" text
+
+# What the measuring programs ask for: progress and damage.
+json=$("$stream" fetch 127.0.0.1 "$port" video --series 1)
+is 'a series: rising, and never beyond the end' "$(jq -c '(.series | length > 1) and (.series | map(.[1]) | . == sort) and
+	(.series | map(.[0]) | . == unique) and .series[-1][1] <= .bytes and .series[-1][0] <= .last_byte_ns' <<<"$json")" true
+is 'at most one point a millisecond' "$(jq '.series | map(.[0] / 1e6 | floor) | . == unique' <<<"$json")" true
+cp "$work/files/image" "$work/damaged"
+# The image begins ff d8; @ differs from ff in seven bits and A from d8 in four.
+printf '@A' | dd of="$work/damaged" bs=1 conv=notrunc status=none
+json=$("$stream" fetch 127.0.0.1 "$port" image --same-as "$work/damaged" --damage) && rc=0 || rc=$?
+is 'damage is counted, and no failure' "$rc $(field "$json" damaged_bytes) $(field "$json" damaged_bits) $(field "$json" identical)" '0 2 11 false'
+json=$("$stream" fetch 127.0.0.1 "$port" image --same-as "$work/files/image" --damage)
+is 'no damage: none counted' "$(field "$json" damaged_bytes) $(field "$json" identical)" '0 true'
+exits 'a stream of another length is a failure all the same' 1 "$stream" fetch 127.0.0.1 "$port" image --same-as "$work/files/text" --damage
+exits '--series 0: usage' 2 "$stream" fetch 127.0.0.1 "$port" image --series 0
 
 kill -TERM "$pid"
 rc=0
