@@ -40,7 +40,10 @@ sniff() {
 	wait_line "$fast/$3.err" 'listening on' "${sniffer[$3]}" || say "no capture on $2: $(tail -n1 "$fast/$3.err")"
 }
 
+# The kernel hands over a block that is not full after the second that tcpdump allows; what it has not
+# handed over when tcpdump ends is lost.
 unsniff() {
+	sleep 1.5
 	kill -INT "${sniffer[$1]}"
 	wait "${sniffer[$1]}" || true
 	grep -q '^0 packets dropped by kernel' "$fast/$1.err" || say "$1: $(grep dropped "$fast/$1.err")"
