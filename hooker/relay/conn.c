@@ -20,7 +20,8 @@
 #define RETRY_NS       1000000ull     /* delivery refused for want of memory: try again */
 #define MISSING_NS     (1 * NS_PER_S) /* bytes the application sent must have come by then */
 #define SILENCE_NS     (8 * NS_PER_S) /* the peer has not answered for so long: it is gone */
-#define IDLE_NS	       (3 * NS_PER_S) /* nothing heard for so long: ask */
+#define IDLE_NS	       (3 * NS_PER_S) /* nothing heard for so long: ask ... */
+#define IDLE_MANY      1000	      /* ... up to so many connections */
 #define LINGER_NS      (60 * NS_PER_S) /* longest wait for the kernel's CLOSE after the stream's end */
 #define FAIL_LINGER_NS (5 * NS_PER_S)
 
@@ -345,10 +346,14 @@ static void check_deadline(struct conn *conn, uint64_t now)
  */
 static uint64_t silence_due(const struct conn *conn)
 {
+	uint64_t wait;
+
 	if (conn->failed || conn->relay->options.paper ||
 	    rdt_state(conn->rdt, conn->heard_at) != RDT_OPEN)
 		return RDT_NEVER;
-	return (conn->heard_at > conn->asked_at ? conn->heard_at : conn->asked_at) + IDLE_NS;
+	/* Many take longer: asking must not become the main work. */
+	wait = IDLE_NS * (1 + HASH_COUNT(conn->relay->conns) / IDLE_MANY);
+	return (conn->heard_at > conn->asked_at ? conn->heard_at : conn->asked_at) + wait;
 }
 
 static void break_silence(struct conn *conn, uint64_t now)

@@ -26,7 +26,8 @@
 #define READ_BYTES   (256 * 1024)
 #define CONNECT_S    3	  /* a SYN, its repetition, the greeting */
 #define PEER_SILENCE 8000 /* ms without an acknowledgement from the peer's TCP */
-#define LINKS_MAX    1024
+#define LINKS_MAX    4096
+#define LINKS_EACH   8 /* accepted from one address */
 #define NS_PER_S     1000000000ull
 #define IDLE_NS	     (30 * NS_PER_S) /* without a connection on it */
 #define PROVE_NS     (10 * NS_PER_S) /* accepted, and not one frame of a connection of ours */
@@ -329,6 +330,16 @@ int link_get(struct link **out, struct hk_relay *relay, uint32_t local_ip4, uint
 	return -ENOMEM;
 }
 
+static unsigned int from_there(const struct links *links, uint32_t remote_ip4)
+{
+	const struct link *link;
+	unsigned int count = 0;
+
+	DL_FOREACH(links->all, link)
+	count += link->remote_ip4 == remote_ip4;
+	return count;
+}
+
 /* Only who may have frames for us is let in: a host with a connection here. */
 static void take_link(struct links *links, int fd, uint32_t remote_ip4)
 {
@@ -341,7 +352,8 @@ static void take_link(struct links *links, int fd, uint32_t remote_ip4)
 	struct link *link;
 
 	relay_consume_events(links->relay);
-	if (links->count >= LINKS_MAX || getsockname(fd, (struct sockaddr *)&local, &len) ||
+	if (links->count >= LINKS_MAX || from_there(links, remote_ip4) >= LINKS_EACH ||
+	    getsockname(fd, (struct sockaddr *)&local, &len) ||
 	    !path_known(links->relay, remote_ip4)) {
 		links->strangers++;
 		close(fd);
