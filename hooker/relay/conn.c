@@ -394,7 +394,11 @@ static void arm_timer(struct conn *conn, uint64_t now)
 
 static bool is_over(struct conn *conn, uint64_t now)
 {
-	if (rdt_state(conn->rdt, now) != RDT_CLOSED && !conn->gone)
+	enum rdt_state state = rdt_state(conn->rdt, now);
+
+	if (state == RDT_CLOSING)
+		rdt_trim(conn->rdt); /* it only answers repetitions from here on */
+	if (state != RDT_CLOSED && !conn->gone)
 		return false;
 	if (conn->socket_closed && conn->ending == ENDING_NONE)
 		return true;

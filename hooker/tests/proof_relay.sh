@@ -16,7 +16,7 @@ port=9300
 userspace() { pgrep -P "${DAEMON[$1]}"; }
 of_status() { awk -v key="$2:" '$1 == key { print $2 }' "/proc/$(userspace "$1")/status"; } # KiB
 descriptors() { find "/proc/$(userspace "$1")/fd" -mindepth 1 | wc -l; }
-# What TCP's socket buffers hold on this machine, KiB.
+# What TCP's socket buffers hold on this machine, other programs' included, KiB.
 kernel_kib() { awk '/^TCP:/ { for (i = 2; i < NF; i += 2) if ($i == "mem") print $(i + 1) * 4 }' /proc/net/sockstat; }
 forgotten() { [[ $(stat client relay.open) == 0 && $(stat server relay.open) == 0 ]]; }
 map_entries()
@@ -91,10 +91,10 @@ report()
 	local name=$1 status=0
 	shift
 	"$@" || status=$?
-	tap_result "$name" $status
+	tap_result "$name" $status ''
 }
 
-plan 9
+plan 13
 hosts_up
 hooker_start client
 hooker_start server
@@ -105,6 +105,7 @@ state "at first"
 for how in blocking poll level edge; do
 	report "$how writer, stopped reader: all $offer bytes" stopped_reader $how
 	echo "# most held by the kernel's TCP: $PEAK KiB"
+	report "... and is forgotten" wait_until 15 forgotten
 	state "after $how"
 done
 for host in client server; do
