@@ -212,7 +212,7 @@ int hk_attach_open(struct hk_attach *attach, const struct hk_options *options)
 				     bpf_map__fd(attach->sockops->maps.hk_paths));
 	for (i = 0; !err && i < options->interface_count; i++)
 		err = open_interface(attach, i);
-	if (!err && options->transport == HK_TRANSPORT_UDPLITE &&
+	if (!err && (options->transport == HK_TRANSPORT_UDPLITE || options->lite_rules) &&
 	    options->datapath == HK_DATAPATH_RELAY)
 		err = hk_lite_deploy(attach);
 	if (!err)

@@ -36,6 +36,7 @@ struct hk_options {
 	unsigned int path_ttl_s; /* how long a path that refused is left alone */
 	bool damage;		 /* kernel: accept damaged payload where no rule says otherwise */
 	bool damage_rules;	 /* kernel: some rule may */
+	bool lite_rules;	 /* some rule asks for UDP-Lite */
 	char *rules_text;	 /* NULL = none; hooker/rules/rules.h says how they are written */
 	const char *rules_name;	 /* where they came from, for messages */
 	bool timing;		 /* print how long starting and stopping took */

@@ -22,6 +22,7 @@ int hk_lite_deploy(struct hk_attach *attach)
 		.xdp_mode = attach->options->xdp_mode,
 		.count_fd = bpf_map__fd(attach->sockops->maps.hk_count),
 	};
+	uint16_t coverage = attach->options->coverage;
 	int err;
 
 	for (int i = 0; i < attach->options->interface_count; i++) {
@@ -29,10 +30,10 @@ int hk_lite_deploy(struct hk_attach *attach)
 		interfaces[i].dispatch = attach->dispatch[i];
 	}
 	err = hk_transport_deploy(&hk_transport_udplite, &options, &attach->udplite);
-	/* A frame header that may be damaged is worth nothing: always covered. */
+	/* Accepted is what is sent: who covers everything wants no damage (and negotiates for it). */
 	if (!err)
-		err = hk_deployment_add_port(attach->udplite, HK_RELAY_LITE_PORT,
-					     attach->options->coverage, HK_FRAME_COVERAGE, 0);
+		err = hk_deployment_add_port(attach->udplite, HK_RELAY_LITE_PORT, coverage,
+					     coverage, 0);
 	if (err)
 		hk_error("can't deploy UDP-Lite: %s", strerror(-err));
 	else

@@ -67,11 +67,17 @@ static __always_inline int hk_key_is_loopback(const struct hk_flow_key *key)
 	       key->local_ip[2] == key->remote_ip[2] && key->local_ip[3] == key->remote_ip[3];
 }
 
-/* Where UDP-Lite is not deployed, or no longer, its connections use UDP. */
+/*
+ * Where UDP-Lite is not deployed, or no longer, its connections use UDP. So they do in the relay, whose
+ * daemon has one coverage for all, if another was asked for: a side that covers less would hand the
+ * other's application damage it never asked for.
+ */
 static __always_inline void hk_choice_possible(struct hk_half *choice,
 					       const struct hk_config *config)
 {
-	if (choice->transport != HK_TRANSPORT_UDPLITE || config->flags & HK_CONFIG_LITE)
+	if (choice->transport != HK_TRANSPORT_UDPLITE ||
+	    (config->flags & HK_CONFIG_LITE &&
+	     (choice->datapath != HK_DATAPATH_RELAY || choice->coverage == config->coverage)))
 		return;
 	choice->transport = HK_TRANSPORT_UDP;
 	choice->coverage = 0;
@@ -102,7 +108,9 @@ static __noinline int hk_choose(const struct hk_flow_key *key, struct hk_half *c
 	if (rule) {
 		choice->datapath = rule->datapath;
 		choice->transport = rule->transport;
-		choice->coverage = rule->coverage;
+		/* The relay's rules need not say what its daemon was told. */
+		if (rule->coverage || choice->datapath != HK_DATAPATH_RELAY)
+			choice->coverage = rule->coverage;
 		choice->damage = rule->damage;
 	}
 	if (choice->datapath == HK_DATAPATH_NONE)

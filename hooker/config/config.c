@@ -164,6 +164,7 @@ static void check_rules(struct reader *reader)
 	}
 	if (copy && line) {
 		options->damage_rules = hk_rules_want_damage(&rules);
+		options->lite_rules = hk_rules_want_lite(&rules);
 		hk_rules_free(&rules);
 	}
 	free(copy);

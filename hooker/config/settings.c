@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bpf/wire.h"
 #include "hooker/log.h"
 #include "hooker/relay/relay.h"
 
@@ -33,7 +34,9 @@ const struct argp_option hk_setting_options[] = {
 	{ "transport", 't', "udp|udplite", 0, "What new connections use on the wire (default: udp)",
 	  0 },
 	{ "coverage", KEY_COVERAGE, "BYTES", 0,
-	  "UDP-Lite checksum coverage, 0 or 8-65535 (default: 0, the whole datagram)", 0 },
+	  "UDP-Lite checksum coverage, 0 or 72-65535 (default: 0, the whole datagram); where the "
+	  "peer was told another one connections use UDP",
+	  0 },
 	{ "remember", KEY_REMEMBER, "SECONDS", 0,
 	  "Leave a path alone that refused the transport (default: 60; 0: always try)", 0 },
 	{ "accept-damage", KEY_DAMAGE, NULL, 0,
@@ -213,7 +216,7 @@ static long set_memory(struct hk_options *options, int key, const char *word)
 static const char *range_of(int key)
 {
 	switch (key) {
-	case KEY_COVERAGE: return "0 or 8 to 65535";
+	case KEY_COVERAGE: return "0 or 72 to 65535";
 	case KEY_REMEMBER: return "0 to 86400 seconds";
 	case KEY_CONNECTION_MEMORY: return "4M to 4G";
 	case KEY_MEMORY: return "4M or more";
@@ -264,6 +267,15 @@ int hk_settings_check(const struct hk_options *options, char *error, size_t size
 	}
 	if (options->coverage && options->datapath == HK_DATAPATH_KERNEL) {
 		snprintf(error, size, "only the relay has a choice of coverage");
+		return KEY_COVERAGE;
+	}
+	/* A frame header that may be damaged is worth nothing. */
+	if (options->coverage && options->coverage < HK_FRAME_COVERAGE) {
+		snprintf(
+			error, size,
+			"coverage %u leaves out a part of the relay's header: 0 (everything) or at "
+			"least %d",
+			options->coverage, HK_FRAME_COVERAGE);
 		return KEY_COVERAGE;
 	}
 	if (options->receive == HK_RECEIVE_TC && options->datapath != HK_DATAPATH_KERNEL) {

@@ -25,6 +25,8 @@ int use_rules(struct daemon *daemon, const char *text, const char *name, char *e
 		return -EINVAL;
 	if (hk_rules_want_damage(&rules) && !daemon->damage_ready)
 		snprintf(error, size, "%s: accept-damage needs a Hooker started with it", name);
+	else if (hk_rules_want_lite(&rules) && daemon->attach->relay && !daemon->attach->udplite)
+		snprintf(error, size, "%s: udplite needs a Hooker started with it", name);
 	else if ((err = hk_rules_apply(&daemon->force, &rules, bpf_map__fd(so->maps.hk_config),
 				       bpf_map__fd(so->maps.hk_rules),
 				       bpf_map__fd(so->maps.hk_class))))

@@ -217,3 +217,13 @@ bool hk_rules_want_damage(const struct hk_rules *rules)
 			return true;
 	return false;
 }
+
+bool hk_rules_want_lite(const struct hk_rules *rules)
+{
+	unsigned int i;
+
+	for (i = 0; i < rules->count; i++)
+		if (rules->rule[i].transport == HK_TRANSPORT_UDPLITE)
+			return true;
+	return false;
+}

@@ -7,7 +7,7 @@
  *
  * PREFIX is an IPv4 or IPv6 address with or without /LENGTH, PATH a cgroup v2 directory. OPTION:
  * `accept-damage` (kernel datapath, UDP-Lite: payload outside the checksum coverage may be damaged),
- * `coverage BYTES` (relay). # begins a comment. Live connections keep what they have.
+ * `coverage BYTES` (relay: the one its daemon was told; with another one it uses UDP). # begins a comment. Live connections keep what they have.
  */
 #ifndef HOOKER_RULES_RULES_H
 #define HOOKER_RULES_RULES_H
@@ -36,6 +36,9 @@ char *hk_rules_read(const char *path);
 void hk_rules_free(struct hk_rules *rules);
 
 bool hk_rules_want_damage(const struct hk_rules *rules);
+
+/* Does any of them use UDP-Lite? Then it has to be deployed. */
+bool hk_rules_want_lite(const struct hk_rules *rules);
 
 struct hk_rules_force;
 

@@ -119,7 +119,7 @@ static void names_every_fault(void **state)
 		"5: accept-damage takes no value",
 		"7: remember was set in line 6 already",
 		"9: interface needs one value: NAME",
-		"10: coverage is 0 or 8 to 65535, not '7'",
+		"10: coverage is 0 or 72 to 65535, not '7'",
 		"11: memory is 4M or more, not '1M'",
 		"12: metrics is ADDRESS:PORT|unix:PATH, not '9100'",
 		"13: 'remote-port' is no setting, and a rule needs `use tcp`, `use udp` or `use udplite`",
