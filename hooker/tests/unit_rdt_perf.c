@@ -1,4 +1,4 @@
-// links: hooker/tests/rdt_sim.c hooker/rdt/*.c
+// links: hooker/tests/rdt_sim.c hooker/tests/rdt_sim_link.c hooker/tests/rdt_sim_end.c hooker/rdt/*.c
 // SPDX-License-Identifier: GPL-2.0
 /* Shapes of performance in virtual time, against models of TCP. */
 #include <math.h>

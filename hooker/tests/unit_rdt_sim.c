@@ -1,4 +1,4 @@
-// links: hooker/tests/rdt_sim.c hooker/rdt/*.c
+// links: hooker/tests/rdt_sim.c hooker/tests/rdt_sim_link.c hooker/tests/rdt_sim_end.c hooker/rdt/*.c
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Random connections over random bad links: every run byte-exact in both directions, or failed
