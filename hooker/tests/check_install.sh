@@ -17,7 +17,7 @@ ok 'make install' build install DESTDIR="$work/tree"
 missing=''
 for file in etc/hooker/hooker.conf usr/local/bin/{hooker,testbed} usr/local/share/man/man{8/hooker.8,5/hooker.conf.5,5/scenario.5,1/testbed.1} \
 	usr/local/lib/systemd/system/hooker.service usr/local/share/bash-completion/completions/hooker \
-	usr/local/share/zsh/site-functions/_hooker usr/local/share/hooker/bpf/udplite.bpf.c; do
+	usr/local/share/zsh/site-functions/_hooker usr/local/share/hooker/bpf/udplite.bpf.c usr/local/lib/wireshark/plugins/hooker.lua; do
 	[[ -e $work/tree/$file ]] || missing+="$file "
 done
 is 'usual places' "$missing" ''
