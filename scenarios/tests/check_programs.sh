@@ -34,12 +34,14 @@ swap,1,0.1,18.5,0
 redeploy,1,0.1,3.5,12'
 )
 
-plan 16
+plan 20
 for name in fairness biterrors fallback hotswap; do
 	program=$(sed -n 's/^PROGRAM=//p' "$root/scenarios/$name.conf")
 	ok "$name: its program is there" test -x "$root/scenarios/$program"
 	mkdir "$work/$name"
-	jq -n --arg s "$name" --arg p "$program" '{schema: 1, scenario: $s, state: "finished", title: $s, config: {PROGRAM: $p, FIGURE: ""}}' >"$work/$name/run.json"
+	jq --arg s "$name" --arg p "$program" '. + {scenario: $s, title: $s, config: {PROGRAM: $p, FIGURE: ""}}' \
+		"$root/results/reference/paper/run.json" >"$work/$name/run.json"
+	printf 'mode,status\ntcp,a finding of %s\n' "$name" >"$work/$name/findings.csv"
 	printf '%s\n' "${data[$name]}" >"$work/$name/data.csv"
 	printf 'variant,rep,t_s,what,took_ms\nswap,1,0.05,client: parse,5.1\n' >"$work/$name/events.csv"
 	ok "$name: drawn" "$root/plots/draw" "$work/$name"
@@ -48,4 +50,7 @@ for name in fairness biterrors fallback hotswap; do
 	"$root/plots/draw" "$work/$name" 2>/dev/null || :
 	ok "$name: twice the same bytes, SVG" cmp "$work/once.svg" "$work/$name/fig-$name.svg"
 	ok "$name: twice the same bytes, PDF" cmp "$work/once.pdf" "$work/$name/fig-$name.pdf"
+	"$root/scenarios/report" "$work/$name" || :
+	is "$name: the page holds the figure and the findings" \
+		"$(grep -c -e '<svg' -e "a finding of $name" "$work/$name/report.html")" 2
 done

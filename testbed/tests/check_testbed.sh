@@ -8,7 +8,7 @@ TB_DIR=$PWD/testbed
 source testbed/lib/common.sh
 source testbed/lib/apt.sh
 
-plan 46
+plan 49
 T=testbed/testbed
 dir=$(mktemp -d)
 defer "rm -rf -- '$dir'"
@@ -41,6 +41,9 @@ exits "two-vm in virtual time" 2 $T two-vm run --virtual-time --server a --clien
 exits "deps with an unknown argument" 2 testbed/deps --frob
 exits "deps --list" 0 testbed/deps --list
 like "deps --list names packages" "$TAP_OUT" 'libbpf-dev'
+exits "deps with a group: its packages too" 0 testbed/deps --list peers
+like "which are named" "$TAP_OUT" 'kcptun'
+exits "deps with a group that is none" 2 testbed/deps nosuch
 exits "status of what is not up" 0 $T --name tb-none status --json
 is "status of what is not up, in JSON" "$(jq .up <<<"$TAP_OUT")" false
 exits "probe" 0 $T probe --json

@@ -35,7 +35,7 @@ def sweep_notes: . as $s | [$s.rows[].file] | distinct | .[-1] as $f
 		| select(length > 1) | "\($s.key)=\($v), \($f): \(.[0].mode) is fastest with \(.[0].median_ms | ms) ms, \(.[-1].mode) slowest with \(.[-1].median_ms | ms) ms\(map(select(.mode == "tcp")) | .[0] | if . then "; tcp \(.median_ms | ms) ms" else "" end).");
 
 def figure_of($n): if .svg then [{t: "figure", id: .name, svg, file: .figure,
-	caption: "Figure \($n). \named. \(if .figure == "fig6.svg" then "The dashed line is what the paper reports for its prototype: 55 ms on average above TCP." else "" end)"}] else [] end;
+	caption: "Figure \($n). \(named). \(if .figure == "fig6.svg" then "The dashed line is what the paper reports for its prototype: 55 ms on average above TCP." else "" end)"}] else [] end;
 
 def table_block($class): . + {t: "table", class: $class};
 
@@ -49,6 +49,8 @@ def scenario_blocks($n): . as $s
 		+ (.rows | apart | if . then [{t: "h3", x: "Where the largest file’s time goes"}, table_block("apart")] else [] end)
 		+ (if .lines | length > 0 then [{t: "h3", x: "Fixed cost and cost a byte"}, {t: "p", x: "A line through the medians of all sizes, residuals counted in parts of the median. Slow start makes it a summary, not a law."}, (.lines | lines_table | table_block("apart"))] else [] end)
 		+ (if (.wire | length) > 0 and .name == "paper" then [{t: "h3", x: "Bytes on the wire"}, (.wire | wire_table | table_block("apart"))] else [] end)
+	   # A program's findings are for reading as they are; results/README.md says what each column is.
+	   elif .findings | length > 1 then [.findings | {head: .[0] | map(gsub("_"; " ")), rows: (.[1:] | map({class: "ok", first: false, cells: .}))} | table_block("apart")]
 	   else [] end);
 
 def methods: [
@@ -80,7 +82,7 @@ def claim_rows: {head: ["the paper says", "where", "here", "because"], rows: [.[
 def blocks: . as $doc | (.scenarios | main_run) as $main | ([.scenarios[].rows[]?.failed] | add // 0) as $bad
 	| [{t: "kicker", x: "Hooker · \(if .kind == "suite" then "all scenarios" else "scenario \($main.name)" end) · \(.started)"},
 	   {t: "h1", x: (if ($main.rows | length) > 0 and $main.kind == "table" then $main.rows | headline else $main.title | orelse($main.name) end)},
-	   {t: "status", x: status_line, good: ($bad == 0)}]
+	   (if any(.scenarios[]; (.rows | length) > 0) then {t: "status", x: status_line, good: ($bad == 0)} else empty end)]
 	+ (if any(.scenarios[]; .name == "paper") then
 		[{t: "h2", id: "claims", x: "What the paper claims, and what was found"},
 		 {t: "p", x: "Each verdict is computed from the recorded results when this page is written."},
