@@ -118,7 +118,10 @@ during()
 	background stall client "$STALL" "$SERVER" 80 video "$WORK/files/video" $RATE
 	client=$PID
 	wait_until 10 grep -q 'under way' "$WORK/stall.out" || status=1
-	if [[ $1 == kill-* ]]; then
+	if [[ $1 == restart-* ]]; then
+		hooker_stop "${1#restart-}"
+		start "${1#restart-}" 0
+	elif [[ $1 == kill-* ]]; then
 		kill -9 "${DAEMON[${1#kill-}]}"
 		wait "${DAEMON[${1#kill-}]}" 2>/dev/null || :
 	else
@@ -170,8 +173,8 @@ strict_firewall()
 }
 
 cases_before=(drop drop-up drop-down reject strip strip-synack cookies)
-cases_during=(drop drop-up drop-down reject mtu kill-server kill-client)
-cases=27
+cases_during=(drop drop-up drop-down reject mtu kill-server kill-client restart-server restart-client)
+cases=29
 full=${FULL:-0}
 ((full)) && cases=$((cases * ${#transports[@]})) || cases=$((cases + 13 * (${#transports[@]} - 1)))
 plan $cases

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# The kernel datapath on links that lose, reorder and duplicate: byte-exact, on its transport all the while, and how
+# fast beside plain TCP. For a kernel with netem; vm_kernel_netem.sh runs it in one.
+#   REPS=1 LINKS="loss:2% …" TRANSPORTS="udp udplite" BYTES=5000000
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. testbed/lib/tap.sh
+. hooker/tests/lib.sh
+
+reps=${REPS:-1}
+read -ra links <<<"${LINKS:-loss:2% reorder:2% duplicate:2%}"
+read -ra transports <<<"${TRANSPORTS:-udp udplite}"
+
+# link KIND:PERCENT: the hosts again, on that link.
+link()
+{
+	"$ROOT/testbed/testbed" up --rtt 20ms --tso off --"${1%:*}" "${1#*:}" --no-verify >"$WORK/up.log" 2>&1 ||
+		bail "no link with $1"
+	serve_on 8080
+}
+
+# transfers: $reps of them, byte-exact; the median of their seconds goes to $seconds.
+transfers()
+{
+	local i
+	: >"$WORK/seconds"
+	for ((i = 0; i < reps; i++)); do
+		fetch part --timeout 600 || return 1
+		jq '.eof_ns / 1e9' "$WORK/fetch.json" >>"$WORK/seconds"
+	done
+	seconds=$(sort -n "$WORK/seconds" | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }')
+}
+
+# kept_to LEAST: never back to TCP, and that many packets on the transport.
+kept_to()
+{
+	local fallbacks
+	fallbacks=$(($(stat client counters.kernel_fallback) + $(stat server counters.kernel_fallback)))
+	echo "$fallbacks fallbacks, $(stat client counters.kernel_rx) packets"
+	((fallbacks == 0 && $(stat client counters.kernel_rx) > $1))
+}
+
+# Tagged frames are another interface's: Hooker on the untagged one leaves their connections in TCP.
+vlans_up()
+{
+	local host n
+	for host in client server; do
+		[[ $host == client ]] && n=1 || n=2
+		on router ip link add link to-$host name to-$host.7 type vlan id 7 || return 1
+		on router ip addr add 10.98.$n.1/24 dev to-$host.7
+		on router ip link set to-$host.7 up
+		on $host ip link add link eth0 name eth0.7 type vlan id 7
+		on $host ip addr add 10.98.$n.2/24 dev eth0.7
+		on $host ip link set eth0.7 up
+		on $host ip route add 10.98.$((3 - n)).0/24 via 10.98.$n.1
+	done
+}
+
+over_vlan()
+{
+	SERVER=10.98.2.2 fetch part || return 1
+	on client "$HOOKER" flows --json | jq -c '.flows[] | select(.remote_address == "10.98.2.2")'
+	[[ $(stat client counters.kernel_tx) == "$1" ]]
+}
+
+# ratio NAME: of plain TCP's goodput, for people.
+ratio() { awk -v n="$1" -v a="$plain" -v b="$seconds" 'BEGIN { printf "# %s: goodput %.3f of plain TCP (%.3f s to %.3f s)\n", n, a / b, b, a }'; }
+
+plan $((${#links[@]} * (1 + 2 * ${#transports[@]}) + 1))
+hosts_up --rtt 20ms
+head -c "${BYTES:-5000000}" "$WORK/files/video" >"$WORK/files/part"
+if vlans_up 2>/dev/null; then
+	hooker_start client --datapath kernel
+	hooker_start server --datapath kernel
+	ok "a VLAN's frames pass as they are" over_vlan "$(stat client counters.kernel_tx)"
+	hooker_stop client
+	hooker_stop server
+else
+	skip "a VLAN's frames pass as they are" "no 802.1q in this kernel"
+fi
+for link in "${links[@]}"; do
+	link "$link"
+	status=0
+	transfers || status=1
+	tap_result "$link: plain TCP" $status "$(<"$WORK/fetch.json")"
+	plain=$seconds
+	for transport in "${transports[@]}"; do
+		hooker_start client --datapath kernel --transport "$transport"
+		hooker_start server --datapath kernel --transport "$transport"
+		status=0
+		transfers || status=1
+		tap_result "$link: $transport, byte for byte" $status "$(<"$WORK/fetch.json")"
+		ratio "$link, $transport"
+		ok "$link: $transport to the end" kept_to $((reps * ${BYTES:-5000000} / 1600))
+		hooker_stop client
+		hooker_stop server
+	done
+done
