@@ -357,9 +357,13 @@ static __always_inline void hk_option_write(struct bpf_sock_ops *ctx)
 
 static __always_inline void hk_state_changed(struct bpf_sock_ops *ctx)
 {
+	struct hk_config *config = hk_config_get();
 	struct hk_flow_key key;
 	struct hk_flow *flow;
 
+	/* Most changes concern the relay only; there are five in the life of a connection. */
+	if (ctx->args[1] != BPF_TCP_CLOSE && config && config->datapath != HK_DATAPATH_RELAY)
+		return;
 	hk_sockops_key(ctx, &key, hk_is_ip4(ctx));
 	flow = bpf_map_lookup_elem(&hk_flows, &key);
 	if (!flow)

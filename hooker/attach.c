@@ -152,8 +152,6 @@ static int open_receive(struct hk_attach *attach, int i)
 
 	if (options->datapath == HK_DATAPATH_KERNEL && options->receive == HK_RECEIVE_TC)
 		return 0;
-	if (choice && hk_transport_interface_is_veth(attach->ifindex[i]))
-		return 0;
 	err = open_dispatch(attach, i, choice ? HK_XDP_NATIVE : options->xdp_mode, choice);
 	return choice && err != -EBUSY ? 0 : err;
 }

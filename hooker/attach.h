@@ -17,7 +17,7 @@ struct relay_bpf;
 
 /* Where the kernel datapath turns packets of the transport back into TCP. */
 enum hk_receive {
-	HK_RECEIVE_AUTO, /* XDP where it is native and pays: not on a veth; else tc ingress */
+	HK_RECEIVE_AUTO, /* XDP where the driver has it, else tc ingress */
 	HK_RECEIVE_XDP,
 	HK_RECEIVE_TC,
 };

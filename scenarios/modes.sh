@@ -8,8 +8,7 @@
 # zero: whether a UDP checksum of 0 is right there. hosts: where Hooker, or the peer, runs. The rest
 # is what `hooker run` is told there, or `peer` and the adapter of scenarios/peers; `-`: nothing.
 #
-# The hosts are joined by veths, on which the kernel datapath receives at tc ingress unless told otherwise; +xdp is what
-# it does on a real device.
+# +tc: received at tc ingress instead of XDP, which costs a veth a copy of each frame but lets GRO see TCP.
 #
 # NAME@HOST is a control: Hooker on one side only must leave everything on TCP.
 #
@@ -23,8 +22,8 @@ MODES_TABLE='
         paper-udplite     udplite    64        no    client,server   --datapath relay --transport udplite --paper
         kernel-udp        udp        20        no    client,server   --datapath kernel --transport udp
         kernel-udplite    udplite    20        no    client,server   --datapath kernel --transport udplite
-        kernel-udp+xdp    udp        20        no    client,server   --datapath kernel --transport udp --receive xdp
-        kernel-udplite+xdp udplite   20        no    client,server   --datapath kernel --transport udplite --receive xdp
+        kernel-udp+tc     udp        20        no    client,server   --datapath kernel --transport udp --receive tc
+        kernel-udplite+tc udplite    20        no    client,server   --datapath kernel --transport udplite --receive tc
         relay-udp@client  tcp        0         no    client          --datapath relay --transport udp
         relay-udp@server  tcp        0         no    server          --datapath relay --transport udp
         kernel-udp@client tcp        0         no    client          --datapath kernel --transport udp

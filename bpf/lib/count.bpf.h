@@ -15,12 +15,17 @@ struct {
 	__type(value, __u64);
 } hk_count SEC(".maps");
 
-static __always_inline void hk_counter_inc(__u32 counter)
+static __always_inline void hk_counter_add(__u32 counter, __u64 number)
 {
 	__u64 *value = bpf_map_lookup_elem(&hk_count, &counter);
 
 	if (value)
-		(*value)++;
+		*value += number;
+}
+
+static __always_inline void hk_counter_inc(__u32 counter)
+{
+	hk_counter_add(counter, 1);
 }
 
 #endif

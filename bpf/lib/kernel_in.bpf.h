@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Kernel datapath, receiving at tc ingress: for interfaces where XDP costs more than it saves. A veth
- * with XDP copies what the other end's socket still owns into a fresh page, frame by frame.
+ * Kernel datapath, receiving at tc ingress: for drivers without native XDP, and for links where GRO would
+ * find little to merge anyway. A veth with XDP copies what the other end's socket still owns into a
+ * fresh page, frame by frame; what is turned into TCP here, GRO has not seen as TCP.
  */
 #ifndef HOOKER_KERNEL_IN_BPF_H
 #define HOOKER_KERNEL_IN_BPF_H

@@ -20,6 +20,8 @@
 /* tc_index of packets this program meets twice; the field is otherwise only used by old qdiscs. */
 #define HK_TX_CUT   0x4b43 /* sent to the segmenter */
 #define HK_TX_PLAIN 0x4b50 /* the copy that stays TCP */
+/* Sent to the segmenter and counted; all that is left to do with each segment is the transport's header. */
+#define HK_TX_COUNTED(transport) (0x4c00 | (transport))
 
 /* Interface index of the segmenter; set before load. */
 const volatile __u32 hk_segmenter = 0;
@@ -73,27 +75,41 @@ static __always_inline void hk_tx_copy(struct __sk_buff *skb)
 	hk_counter_inc(HK_COUNT_KERNEL_TX_PROBE);
 }
 
+static __always_inline void hk_tx_count(struct hk_flow *flow, __u32 seq_end, __u32 payload,
+					__u32 segments)
+{
+	flow->tx_packets += segments;
+	flow->tx_bytes += payload;
+	if (hk_seq_after(seq_end, flow->tx_seq))
+		flow->tx_seq = seq_end;
+	hk_counter_add(HK_COUNT_KERNEL_TX, segments);
+}
+
 /* The packet travels on the transport, cut by the segmenter if need be. */
 static __always_inline int hk_tx_send(struct __sk_buff *skb, struct hk_flow *flow, __u32 seq_end,
 				      __u32 payload, const int is_ip6)
 {
 	if (skb->gso_size) {
-		if (skb->tc_index == HK_TX_CUT) { /* not cut after all: once round is enough */
-			hk_counter_inc(HK_COUNT_KERNEL_TX_WHOLE);
-			return TC_ACT_UNSPEC;
-		}
 		skb->tc_index = HK_TX_CUT;
+		if (!flow->twice) {
+			skb->tc_index = HK_TX_COUNTED(flow->agreed);
+			hk_tx_count(flow, seq_end, payload, skb->gso_segs);
+		}
 		hk_counter_inc(HK_COUNT_KERNEL_TX_GSO);
 		return bpf_redirect(hk_segmenter, 0);
 	}
-	if (hk_tx_insert(skb, flow->agreed, is_ip6))
-		return TC_ACT_UNSPEC;
-	flow->tx_packets++;
-	flow->tx_bytes += payload;
-	if (hk_seq_after(seq_end, flow->tx_seq))
-		flow->tx_seq = seq_end;
-	hk_counter_inc(HK_COUNT_KERNEL_TX);
+	if (!hk_tx_insert(skb, flow->agreed, is_ip6))
+		hk_tx_count(flow, seq_end, payload, 1);
 	return TC_ACT_UNSPEC;
+}
+
+/* Back from the segmenter: @skb bears the mark HK_TX_CUT or HK_TX_COUNTED. */
+static __always_inline int hk_tx_is_whole(struct __sk_buff *skb)
+{
+	if (!skb->gso_size)
+		return 0;
+	hk_counter_inc(HK_COUNT_KERNEL_TX_WHOLE); /* not cut after all: once round is enough */
+	return 1;
 }
 
 /*
@@ -180,6 +196,14 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 	if (is_ip6 ?
 		    ((struct ipv6hdr *)ip)->nexthdr != IPPROTO_TCP :
 		    ((struct iphdr *)ip)->protocol != IPPROTO_TCP || ((struct iphdr *)ip)->ihl != 5)
+		return TC_ACT_UNSPEC;
+	if (skb->tc_index == HK_TX_COUNTED(IPPROTO_UDP) ||
+	    skb->tc_index == HK_TX_COUNTED(IPPROTO_UDPLITE)) {
+		if (!hk_tx_is_whole(skb))
+			hk_tx_insert(skb, skb->tc_index & 0xff, is_ip6);
+		return TC_ACT_UNSPEC;
+	}
+	if (skb->tc_index == HK_TX_CUT && hk_tx_is_whole(skb))
 		return TC_ACT_UNSPEC;
 	hk_pkt_key(&key, ip, is_ip6, 0, tcp->source, tcp->dest);
 	flow = bpf_map_lookup_elem(&hk_flows, &key);

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # The kernel datapath on links that lose, reorder and duplicate: byte-exact, on its transport all the while, and how
 # fast beside plain TCP. For a kernel with netem; vm_kernel_netem.sh runs it in one.
-#   REPS=1 LINKS="loss:2% …" TRANSPORTS="udp udplite" BYTES=5000000
+#   REPS=1 LINKS="loss:2% …" TRANSPORTS="udp udplite" BYTES=2000000
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . testbed/lib/tap.sh
 . hooker/tests/lib.sh
 
-reps=${REPS:-1}
+reps=${REPS:-1} bytes=${BYTES:-2000000}
 read -ra links <<<"${LINKS:-loss:2% reorder:2% duplicate:2%}"
 read -ra transports <<<"${TRANSPORTS:-udp udplite}"
 
@@ -68,7 +68,7 @@ ratio() { awk -v n="$1" -v a="$plain" -v b="$seconds" 'BEGIN { printf "# %s: goo
 
 plan $((${#links[@]} * (1 + 2 * ${#transports[@]}) + 1))
 hosts_up --rtt 20ms
-head -c "${BYTES:-5000000}" "$WORK/files/video" >"$WORK/files/part"
+head -c "$bytes" "$WORK/files/video" >"$WORK/files/part"
 if vlans_up 2>/dev/null; then
 	hooker_start client --datapath kernel
 	hooker_start server --datapath kernel
@@ -91,7 +91,7 @@ for link in "${links[@]}"; do
 		transfers || status=1
 		tap_result "$link: $transport, byte for byte" $status "$(<"$WORK/fetch.json")"
 		ratio "$link, $transport"
-		ok "$link: $transport to the end" kept_to $((reps * ${BYTES:-5000000} / 1600))
+		ok "$link: $transport to the end" kept_to $((reps * bytes / 1600))
 		hooker_stop client
 		hooker_stop server
 	done

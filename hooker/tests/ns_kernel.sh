@@ -112,7 +112,7 @@ wait_until 10 grep -q listening "$WORK/features.out" || bail "no feature server"
 hooker_start client --datapath kernel
 ok "Hooker on one side only: plain TCP" fetch video
 is "... and says so" "$(stat client counters.established) $(stat client counters.plain)" "0 1"
-is "... on a veth at tc ingress, unless told otherwise" "$(stat client receive.eth0)" "$(receives tc)"
+is "... received at XDP, unless told otherwise" "$(stat client receive.eth0)" "$(receives xdp)"
 hooker_stop client
 
 for transport in "${transports[@]}"; do

@@ -45,13 +45,10 @@ int hk_transport_interface_check(int ifindex)
  */
 bool hk_iface_has_unfinished(int ifindex, bool native_xdp)
 {
-	return !native_xdp || hk_transport_interface_is_veth(ifindex);
-}
-
-bool hk_transport_interface_is_veth(int ifindex)
-{
 	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
 	struct ifreq req = { .ifr_data = (void *)&info };
 
+	if (!native_xdp)
+		return true;
 	return !query(ifindex, SIOCETHTOOL, &req) && !strcmp(info.driver, "veth");
 }

@@ -50,9 +50,6 @@ extern const struct hk_transport_desc *const hk_transports[];
 /* Whether a transport can be deployed on an interface: 0, -ENODEV, or -EOPNOTSUPP (not Ethernet). */
 int hk_transport_interface_check(int ifindex);
 
-/* Is the interface one end of a veth pair? */
-bool hk_transport_interface_is_veth(int ifindex);
-
 /* By name; NULL if there is none. */
 const struct hk_transport_desc *hk_transport_find(const char *name);
 

@@ -16,6 +16,7 @@ def entries($name): {"\($name)": (median | rounded), "\($name).min": (min | roun
   + [paired("throughput_gbps"; "tcp"; .[0] / .[1]) | .what = "throughput_ratio_to_tcp"]
   + [paired("pingpong_1B_p50_us"; "tcp"; .[0] - .[1]) | .what = "pingpong_1B_added_us"]
   + [paired("connrate"; "tcp"; .[0] / .[1]) | .what = "connrate_ratio"]
+  + [paired("connrate"; "tcp+xdp"; .[0] / .[1]) | .what = "connrate_ratio_to_tcp+xdp"]
   + [$all[] | select(.what == "connrate") | .what = "connrate_per_s"]
   | group_by([.what, .mode])
   | map(. as $group | map(.value) | entries("\($group[0].what).\($group[0].mode)"))

@@ -14,13 +14,13 @@ export TESTBED_NAME=t$$
 # has WHAT STEP-OR-MODE…: what latest.json has of it
 has() { jq -e --arg what "$1" --args '[$ARGS.positional[] as $m | has("\($what).\($m)", "\($what).\($m).min", "\($what).\($m).max")] | all' "$latest" "${@:2}"; }
 
-plan 14
+plan 15
 exits "an unknown mode is a usage error" 2 scenarios/bench --modes nosuch
 exits "a control is no mode of the benchmark" 2 scenarios/bench --modes kernel-udp@client
 exits "it runs" 0 scenarios/bench --quick --held 100 --modes "tcp tcp+xdp kernel-udp" --results "$work"
 like "... and shows a table" "$TAP_OUT" 'kernel-udp +[0-9.]+'
 modes=(tcp tcp+xdp kernel-udp)
-for what in throughput_gbps throughput_ratio throughput_ratio_to_tcp pingpong_1B_p50_us pingpong_1B_added_us connrate_ratio; do
+for what in throughput_gbps throughput_ratio throughput_ratio_to_tcp pingpong_1B_p50_us pingpong_1B_added_us connrate_ratio connrate_ratio_to_tcp+xdp; do
 	ok "$what of each mode" has $what "${modes[@]}"
 done
 ok "100 connections held" jq -e '."flows_held.kernel-udp" == 100' "$latest"
