@@ -5,7 +5,8 @@ def median: sort | if length % 2 == 1 then .[length / 2 | floor] else (.[length 
 def rounded: if . == 0 then 0 else (pow(10; 4 - (fabs | log10 | floor))) as $f | . * $f | round / $f end;
 def entries($name): {"\($name)": (median | rounded), "\($name).min": (min | rounded), "\($name).max": (max | rounded)};
 
-[inputs | split("\t") | {round: .[0], what: .[1], mode: .[2], value: (.[3] | tonumber)}] as $all
+[inputs | split("\t") | {round: .[0], what: .[1], mode: .[2], value: (.[3] | tonumber)}
+ | select(.mode as $mode | $broken | split(" ") | index($mode) | not)] as $all
 | def paired($what; $base; op):
     [$all[] | select(.what == $what)] as $of
     | $of[] | . as $one
