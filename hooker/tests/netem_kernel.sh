@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The kernel datapath on links that lose, reorder and duplicate: byte-exact, on its transport all the while, and how
-# fast beside plain TCP. For a kernel with netem; vm_kernel_netem.sh runs it in one.
+# fast beside plain TCP. On demand, for a kernel with netem:
+#   testbed/testbed vm run --timeout 3600 --env REPS=15 --env LINKS="loss:1% loss:5%" -- hooker/tests/netem_kernel.sh
 #   REPS=1 LINKS="loss:2% …" TRANSPORTS="udp udplite" BYTES=2000000
 set -euo pipefail
 cd "$(dirname "$0")/../.."
