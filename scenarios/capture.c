@@ -257,7 +257,8 @@ int main(int argc, char **argv)
 		{ "window", 'w', "FILE", 0, "memory for `start @OFFSET`", 0 },
 		{ "slot", 's', "MB", 0, "at most so much of it for a capture (64)", 0 },
 		{ "sent", 'o', NULL, 0,
-		  "only what this host sends: what it receives is seen after XDP, not as on the wire", 0 },
+		  "only what this host sends: what it receives is seen after XDP, not as on the wire",
+		  0 },
 		{ 0 },
 	};
 	static const struct argp argp = {

@@ -64,9 +64,9 @@ hold()
 {
 	local clients
 	mkfifo "$WORK/go"
+	exec 4<>"$WORK/go" # both ways: to open one end alone waits for the other
 	background hold client "$ECHO" hold "$SERVER" 9400 "$held" <"$WORK/go"
 	clients=$PID
-	exec 4>"$WORK/go"
 	wait_until 60 grep -q held "$WORK/hold.out" || { cat "$WORK/hold.out"; return 1; }
 	state "$held connections"
 	[[ $(stat client relay.open) == "$held" && $(stat server relay.open) == "$held" ]] || { echo "not all relayed"; return 1; }

@@ -45,6 +45,7 @@ struct stats_line {
  * The line through @n > 1 points with the least squares of (y - line) / @scale: with @scale = @y a
  * millisecond weighs more where there are few. @scale may be NULL: all the same.
  */
-void stats_fit(const double *x, const double *y, const double *scale, size_t n, struct stats_line *l);
+void stats_fit(const double *x, const double *y, const double *scale, size_t n,
+	       struct stats_line *l);
 
 #endif
