@@ -103,23 +103,6 @@ const struct argp cmd_run_argp = {
 	.children = run_children,
 };
 
-/* Every Ethernet interface that is up; their names stay allocated for the life of the process. */
-static int default_interfaces(struct hk_options *options)
-{
-	struct if_nameindex *list = if_nameindex(), *each;
-
-	for (each = list; each && each->if_index; each++)
-		if (hk_interface_is_default(each->if_name) &&
-		    options->interface_count < HK_INTERFACES_MAX)
-			options->interfaces[options->interface_count++] = each->if_name;
-	options->interfaces_found = true;
-	if (options->interface_count)
-		return 0;
-	hk_error(
-		"no Ethernet interface is up here: see `hooker doctor`, or name one with --interface");
-	return -ENODEV;
-}
-
 static void report(json_t *errors)
 {
 	const json_t *error;
@@ -172,7 +155,7 @@ int cmd_run(int argc, char **argv)
 			printf("the configuration is sound\n");
 		return err;
 	}
-	err = settings->options.interface_count ? 0 : default_interfaces(&settings->options);
+	err = settings->options.interface_count ? 0 : hk_interfaces_default(&settings->options);
 	if (err)
 		code = hk_exit_code(err);
 	else if (args.command)

@@ -10,4 +10,9 @@
  */
 bool hk_interface_is_default(const char *name);
 
+struct hk_options;
+
+/* Puts them all into @options; their names stay allocated. Returns 0, or -ENODEV, reported. */
+int hk_interfaces_default(struct hk_options *options);
+
 #endif
