@@ -52,6 +52,21 @@ json_t *counters_json(const struct daemon *daemon)
 	return counters;
 }
 
+/* Relayed connections fall back in userspace. */
+static void add_relay_fallbacks(const struct daemon *daemon, json_t *reasons)
+{
+	json_t *stats = hk_relay_stats_json(daemon->relay), *value;
+	const char *reason;
+
+	json_object_foreach(json_object_get(stats, "fallbacks"), reason, value) {
+		if (strcmp(reason, "stall_max_ms"))
+			json_object_set_new(reasons, reason,
+					    json_integer(hk_number(reasons, reason) +
+							 json_integer_value(value)));
+	}
+	json_decref(stats);
+}
+
 json_t *reasons_json(const struct daemon *daemon, bool fell_back)
 {
 	int fd = bpf_map__fd(daemon->attach->sockops->maps.hk_reasons);
@@ -63,6 +78,8 @@ json_t *reasons_json(const struct daemon *daemon, bool fell_back)
 		if (sum_cpus(fd, first + i, values, &sum) && sum)
 			json_object_set_new(reasons, hk_reason_name(i), json_integer(sum));
 	free(values);
+	if (fell_back && daemon->relay)
+		add_relay_fallbacks(daemon, reasons);
 	return reasons;
 }
 

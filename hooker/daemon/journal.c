@@ -2,8 +2,10 @@
 #include "hooker/daemon/journal.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <time.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <event2/event.h>
@@ -18,7 +20,8 @@ struct hk_journal {
 	struct hk_control *control;
 	struct ring_buffer *notes;
 	struct event *ready;
-	int config_fd;
+	int config_fd, flows_fd;
+	int followers;
 };
 
 static int on_note(void *arg, void *data, size_t size)
@@ -45,6 +48,7 @@ static void on_followers(void *arg, int count)
 	struct hk_config config;
 	__u32 zero = 0;
 
+	journal->followers = count;
 	if (bpf_map_lookup_elem(journal->config_fd, &zero, &config))
 		return;
 	if (count)
@@ -65,6 +69,7 @@ int hk_journal_open(struct hk_journal **out, struct hk_attach *attach, struct ev
 		return -ENOMEM;
 	journal->control = control;
 	journal->config_fd = bpf_map__fd(attach->sockops->maps.hk_config);
+	journal->flows_fd = bpf_map__fd(attach->sockops->maps.hk_flows);
 	journal->notes = ring_buffer__new(bpf_map__fd(attach->sockops->maps.hk_journal), on_note,
 					  journal, NULL);
 	err = journal->notes ? 0 : -errno;
@@ -81,6 +86,35 @@ int hk_journal_open(struct hk_journal **out, struct hk_attach *attach, struct ev
 	hk_control_on_followers(control, on_followers, journal);
 	*out = journal;
 	return 0;
+}
+
+void hk_journal_fell_back(struct hk_journal *journal, const struct sock_key *key, int reason)
+{
+	struct hk_note note = {
+		.what = HK_NOTE_FELL_BACK,
+		.state = HK_FLOW_ACTIVE,
+		.datapath = HK_DATAPATH_RELAY,
+		.transport = HK_TRANSPORT_TCP,
+		.reason = reason,
+		.key = { .local_ip = { 0, 0, htonl(0xffff), key->src_ip4 },
+			 .remote_ip = { 0, 0, htonl(0xffff), key->dst_ip4 },
+			 .local_port = key->src_port,
+			 .remote_port = key->dst_port },
+	};
+	struct timespec now;
+	struct hk_flow flow;
+
+	if (!journal || !journal->followers)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	note.at_ns = note.since_ns = now.tv_sec * 1000000000ull + now.tv_nsec;
+	if (!bpf_map_lookup_elem(journal->flows_fd, &note.key, &flow)) {
+		note.flags = flow.flags;
+		note.cookie = flow.cookie;
+		note.since_ns = flow.since_ns;
+		note.tx_bytes = flow.tx_bytes;
+	}
+	hk_control_publish(journal->control, hk_note_json(&note));
 }
 
 void hk_journal_close(struct hk_journal *journal)

@@ -12,6 +12,11 @@ struct hk_journal;
 int hk_journal_open(struct hk_journal **out, struct hk_attach *attach, struct event_base *base,
 		    struct hk_control *control);
 
+struct sock_key;
+
+/* A relayed connection fell back, which only userspace knows. NULL is fine. */
+void hk_journal_fell_back(struct hk_journal *journal, const struct sock_key *key, int reason);
+
 /* NULL is fine. Call it before hk_control_close(). */
 void hk_journal_close(struct hk_journal *journal);
 

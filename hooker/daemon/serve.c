@@ -77,6 +77,13 @@ static int open_rules(struct daemon *daemon)
 	return err;
 }
 
+static void on_fallback(void *arg, const struct sock_key *key, int reason)
+{
+	struct daemon *daemon = arg;
+
+	hk_journal_fell_back(daemon->journal, key, reason);
+}
+
 static int open_relay(struct daemon *daemon)
 {
 	const struct hk_options *options = daemon->attach->options;
@@ -88,6 +95,8 @@ static int open_relay(struct daemon *daemon)
 	if (options->connection_memory)
 		relay_options.connection_memory = options->connection_memory;
 	relay_options.paper = options->paper;
+	relay_options.on_fallback = on_fallback;
+	relay_options.arg = daemon;
 	if (options->memory)
 		relay_options.memory = options->memory;
 	return hk_relay_open(&daemon->relay, daemon->attach, daemon->base, &relay_options);

@@ -28,7 +28,7 @@ static void on_signal(int signo)
 {
 	if (signo == SIGHUP)
 		hangup = 1;
-	else
+	else if (signo != SIGCHLD) /* that one only ends a wait */
 		stop_signal = signo;
 }
 
@@ -131,25 +131,42 @@ static int start_when_ready(struct hk_attach *attach, int ready_fd, int told_fd)
 	return err ?: tell_ready(attach->options, told_fd);
 }
 
+static void act_on_signals(pid_t child, struct hk_attach *attach)
+{
+	if (hangup)
+		kill(child, SIGHUP); /* which reads the configuration again */
+	hangup = 0;
+	if (!stop_signal)
+		return;
+	stop_signal = 0;
+	if (!stopping)
+		hk_notify("STOPPING=1\n");
+	stopping = stopping ?: hk_measure_now();
+	hk_attach_stop(attach); /* new connections are plain TCP from here on */
+	kill(child, SIGTERM);
+}
+
 /* Returns the child's fate: 0 = ended as told, -errno otherwise. */
 static int wait_for(pid_t child, struct hk_attach *attach)
 {
+	sigset_t ours, before;
 	int status = 0;
+	pid_t ended;
 
-	while (waitpid(child, &status, 0) < 0) {
-		if (errno != EINTR)
-			return -errno;
-		if (hangup)
-			kill(child, SIGHUP); /* which reads the configuration again */
-		hangup = 0;
-		if (stop_signal) {
-			if (!stopping)
-				hk_notify("STOPPING=1\n");
-			stopping = stopping ?: hk_measure_now();
-			hk_attach_stop(attach); /* new connections are plain TCP from here on */
-			kill(child, SIGTERM);
-		}
+	/* Blocked but while waiting: one that came in between would be waited for in vain. */
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGTERM);
+	sigaddset(&ours, SIGINT);
+	sigaddset(&ours, SIGHUP);
+	sigaddset(&ours, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &ours, &before);
+	while (!(ended = waitpid(child, &status, WNOHANG))) {
+		act_on_signals(child, attach);
+		sigsuspend(&before);
 	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (ended < 0)
+		return -errno;
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status) ? -ECHILD : 0;
 	hk_error("Hooker userspace was killed by signal %d (%s)", WTERMSIG(status),
@@ -186,6 +203,7 @@ static int supervise(struct hk_attach *attach, struct hk_settings *settings,
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
+	sigaction(SIGCHLD, &action, NULL);
 	err = start_when_ready(attach, ready[0], told_fd);
 	close(ready[0]);
 	if (err)

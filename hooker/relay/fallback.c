@@ -76,6 +76,8 @@ static void move(struct conn *conn, struct link *link, enum hk_reason reason, ui
 	rdt_path_changed(conn->rdt, now, NULL, LINK_FRAME, true);
 	remember(conn);
 	conn_touch(conn);
+	if (conn->relay->options.on_fallback)
+		conn->relay->options.on_fallback(conn->relay->options.arg, &conn->id.key, reason);
 	hk_debug("connection %u -> %u goes on over TCP", conn->id.key.src_port,
 		 conn->id.key.dst_port);
 }

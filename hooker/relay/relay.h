@@ -23,6 +23,9 @@ struct hk_relay_options {
 	uint64_t memory;	    /* bytes all connections may hold */
 	uint32_t pair_buffer;	    /* SO_SNDBUF and SO_RCVBUF of a loopback pair */
 	bool paper;		    /* as published: each byte is sent once; no fallback */
+	/* A connection goes on over TCP, for enum hk_reason; NULL = nobody wants to know. */
+	void (*on_fallback)(void *arg, const struct sock_key *key, int reason);
+	void *arg;
 };
 
 /* Half of it must hold the credit each connection starts with. */
