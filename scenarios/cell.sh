@@ -55,17 +55,26 @@ cell_phase() { # MICROSECONDS, below a second
 	sleep "0.$micros"
 }
 
-# transfer MODE FILE N: N clients at once; what each printed goes to transfer.1 …, the worst exit code
+# Clients that are to begin together need time to be started: 30 ms each, of virtual time mostly.
+together() { # N
+	local up
+	(($1 > 1)) || return 0
+	read -r up _ </proc/uptime
+	printf -- '--start-at %d0000000' $((10#${up/./} + 20 + 3 * $1))
+}
+
+# transfer MODE FILE N: N clients at the same instant; what each printed goes to transfer.1 …, the worst exit code
 # to transfer_rc.
 transfer() {
 	local mode=$1 file=$2 parallel=$3 i pid rc
-	local -a clients=() before to
+	local -a clients=() before to start
 	read -ra before <<<"${launch[$mode/client]-}"
 	read -ra to <<<"${goal[$mode]}"
+	read -ra start <<<"$(together "$parallel")"
 	transfer_rc=0
 	for ((i = 1; i <= parallel; i++)); do
 		(on "$mode" client timeout "$TIMEOUT" "${before[@]}" "$fast/bin/stream" fetch "${to[@]}" "$file" \
-			--same-as "$fast/files/$file") >"$fast/transfer.$i" 2>"$fast/transfer.err" &
+			--same-as "$fast/files/$file" "${start[@]}") >"$fast/transfer.$i" 2>"$fast/transfer.err" &
 		clients+=($!)
 	done
 	for pid in "${clients[@]}"; do

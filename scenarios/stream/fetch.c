@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "scenarios/stream/stream.h"
@@ -26,6 +27,7 @@ struct fetch {
 	const char *output, *push, *same_as;
 	unsigned int timeout_s;
 	uint64_t abort_after; /* 0 = never */
+	uint64_t start_at_ns; /* on the monotonic clock; 0 = at once */
 	uint64_t every_ns;    /* 0 = no series */
 	bool count_damage;
 
@@ -94,6 +96,21 @@ static int dial(struct fetch *f)
 out:
 	freeaddrinfo(ai);
 	return err;
+}
+
+/* Many clients started one after another begin at the same instant. */
+static int wait_start(struct fetch *f)
+{
+	struct timespec at = { .tv_sec = f->start_at_ns / 1000000000,
+			       .tv_nsec = f->start_at_ns % 1000000000 };
+
+	if (!f->start_at_ns)
+		return 0;
+	if (st_now_ns() > f->start_at_ns)
+		return fail(f, "the moment to start had passed");
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
+		;
+	return 0;
 }
 
 static void *push_body(void *arg)
@@ -322,6 +339,11 @@ static error_t parse_fetch(int key, char *arg, struct argp_state *state)
 		if (*end || !f->abort_after)
 			argp_error(state, "--abort-after takes a number of bytes, not '%s'", arg);
 		return 0;
+	case 'b':
+		f->start_at_ns = strtoull(arg, &end, 10);
+		if (*end || !f->start_at_ns)
+			argp_error(state, "--start-at takes nanoseconds, not '%s'", arg);
+		return 0;
 	case 't':
 		f->timeout_s = strtoul(arg, &end, 10);
 		if (*end || !f->timeout_s)
@@ -357,6 +379,8 @@ int cmd_fetch(int argc, char **argv)
 		  0 },
 		{ "series", 'i', "MS", 0, "add [nanoseconds, bytes] at most every MS milliseconds",
 		  0 },
+		{ "start-at", 'b', "NS", 0, "begin when the monotonic clock says so, not before",
+		  0 },
 		{ "abort-after", 'a', "N", 0, "reset the connection after N bytes", 0 },
 		{ 0 },
 	};
@@ -384,7 +408,7 @@ int cmd_fetch(int argc, char **argv)
 		f.series = json_array();
 	if (bad)
 		fail(&f, "can't read '%s': %s", bad, strerror(-err));
-	else
+	else if (!wait_start(&f))
 		transfer(&f);
 	status = report(&f);
 	if (f.error[0])

@@ -24,7 +24,7 @@ sha() { sha256sum "$1" | cut -d' ' -f1; }
 different() { ! cmp -s "$1" "$2"; }
 field() { jq -r ".$2" <<<"$1"; }
 
-plan 50
+plan 52
 mkdir "$work/files"
 
 for file in text:3072 image:522240 video:27262976; do
@@ -108,3 +108,15 @@ like 'and the message names it' "$TAP_OUT" "port $port: Address already in use"
 exits 'no such folder: exit 1' 1 "$stream" serve --root "$work/none"
 exits 'a bad option: exit 2' 2 "$stream" fetch --nonsense
 exits 'a bad kind: exit 2' 2 "$stream" generate --kind sound --size 3 --output "$work/again"
+
+# Two clients that are to begin together: neither before its moment, which must not have passed.
+serve together
+read -r now _ </proc/uptime
+at=$((10#${now/./} + 30))0000000
+"$stream" fetch 127.0.0.1 "$port" text --start-at "$at" >"$work/late.json" &
+other=$!
+"$stream" fetch 127.0.0.1 "$port" text --start-at "$at" >/dev/null
+wait $other
+read -r now _ </proc/uptime
+ok 'a client waits for the moment it was told' test $((10#${now/./})) -ge $((${at%0000000})) -a "$(field "$(cat "$work/late.json")" error)" = null
+exits 'and fails if it has passed' 1 "$stream" fetch 127.0.0.1 "$port" text --start-at 1
