@@ -126,7 +126,8 @@ test: deps all $(UNIT_BIN) $(PROG_BIN)
 # ---------------------------------------------------------------- evaluation
 SCENARIO ?= paper
 eval_options = $(if $(BACKEND),--backend '$(BACKEND)') $(if $(KERNEL),--kernel '$(KERNEL)') \
-               $(if $(REPS),--reps '$(REPS)') $(if $(MODES),--modes '$(MODES)')
+               $(if $(REPS),--reps '$(REPS)') $(if $(MODES),--modes '$(MODES)') \
+               $(if $(JOBS),--jobs '$(JOBS)') $(if $(WORKERS),--workers '$(WORKERS)')
 
 eval: deps all
 	$(if $(filter peers all,$(SCENARIO)),@testbed/deps peers)
@@ -180,7 +181,7 @@ help:
 
 #: make            build everything into build/
 #: make deps       install what is missing (Debian, Ubuntu), or print the list
-#: make eval       the paper's evaluation: figures, tables, report (SCENARIO= BACKEND= KERNEL= REPS= MODES=)
+#: make eval       the paper's evaluation: figures, tables, report (SCENARIO=paper|…|all BACKEND= KERNEL= REPS= MODES= JOBS= WORKERS=)
 #: make test       every test: unit, namespaces, virtual machine
 #: make check      unit tests, warnings, shellcheck, format; no root, seconds
 #: make smoke      every mode in namespaces on the running kernel, protocol proven; root, under 60 s

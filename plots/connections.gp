@@ -13,9 +13,13 @@ set grid ytics lc rgb '#e4e4e4' lt 1
 set logscale xy
 set xlabel 'connections at once' tc rgb ink offset 0,0.4
 set ylabel 'milliseconds' tc rgb ink offset 1
-set offsets graph 0.04, graph 0.04, graph 0.05, graph 0.05
-set key at screen 0.5,0.03 center bottom horizontal maxrows 1 samplen 1.5 tc rgb ink font ',11'
+set xrange [0.8:1250]
+stats csv skip 1 using (strlen(strcol(11)) ? column(11) : NaN) name 'LOW' nooutput
+stats csv skip 1 using (strlen(strcol(12)) ? column(12) : NaN) name 'HIGH' nooutput
+set yrange [LOW_min / 1.25:HIGH_max * 1.25]
+unset key
+load 'plots/legend.gp'
 mine(m) = strcol(5) eq m && strlen(strcol(10))
 many(f) = real(f[strstrt(f, '-') + 1:*])
-plot for [m in modes] csv skip 1 using (mine(m) ? many(strcol(6)) : NaN):10:11:12 with yerrorbars pt 7 ps 0.55 lw 1.3 lc rgb mode_colour(m) title m, \
-	for [m in modes] csv skip 1 using (mine(m) ? many(strcol(6)) : NaN):10 with lines lw 1.6 lc rgb mode_colour(m) notitle
+plot for [m in modes] csv skip 1 using (mine(m) ? many(strcol(6)) : NaN):10:11:12 with yerrorbars pt 7 ps 0.55 lw 1.3 lc rgb mode_colour(m), \
+	for [m in modes] csv skip 1 using (mine(m) ? many(strcol(6)) : NaN):10 with lines lw 1.6 lc rgb mode_colour(m)

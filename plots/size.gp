@@ -10,24 +10,28 @@ set grid ytics lc rgb '#e4e4e4' lt 1
 set logscale x
 set xrange [700:200e6]
 set xtics ('1 KB' 1024, '16 KB' 16384, '256 KB' 262144, '4 MB' 4194304, '100 MB' 104857600)
-set key at screen 0.5,0.03 center bottom horizontal maxrows 1 samplen 1.5 tc rgb ink font ',11'
+unset key
+load 'plots/legend.gp'
 mine(m) = strcol(5) eq m && strlen(strcol(10))
 
 set logscale y
 set title 'milliseconds in all' offset 0,-0.4 tc rgb ink
-plot for [m in modes] csv skip 1 using (mine(m) ? $7 : NaN):10:11:12 with yerrorbars pt 7 ps 0.45 lw 1.2 lc rgb mode_colour(m) title m, \
-	for [m in modes] csv skip 1 using (mine(m) ? $7 : NaN):10 with lines lw 1.6 lc rgb mode_colour(m) notitle
+plot for [m in modes] csv skip 1 using (mine(m) ? $7 : NaN):10:11:12 with yerrorbars pt 7 ps 0.45 lw 1.2 lc rgb mode_colour(m), \
+	for [m in modes] csv skip 1 using (mine(m) ? $7 : NaN):10 with lines lw 1.6 lc rgb mode_colour(m)
 unset label 1
 unset label 2
-unset key
+legend = 0
+load 'plots/legend.gp'
 unset logscale y
 # Far from zero by factors on both sides: the cube root keeps the sign and shows small and large.
 set title 'milliseconds more (or less) than tcp, cube root scale' offset 0,-0.4 tc rgb ink
 root(x) = x < 0 ? -((-x) ** (1.0 / 3)) : x ** (1.0 / 3)
 set ytics ()
 do for [v in '-1000 -300 -100 -10 -1 0 1 10 100 300 1000 3000 10000'] { set ytics add (v root(v + 0)) }
+others = ''
+do for [m in modes] { if (m ne 'tcp') { others = others.' '.m } }
 set xzeroaxis lc rgb '#7f7f7f' lw 1.6
-plot for [m in modes] csv skip 1 using (mine(m) && m ne 'tcp' ? $7 : NaN):(root($13)):(root($14)):(root($15)) \
+plot for [m in others] csv skip 1 using (mine(m) ? $7 : NaN):(root($13)):(root($14)):(root($15)) \
 		with yerrorbars pt 7 ps 0.45 lw 1.2 lc rgb mode_colour(m), \
-	for [m in modes] csv skip 1 using (mine(m) && m ne 'tcp' ? $7 : NaN):(root($13)) with lines lw 1.6 lc rgb mode_colour(m)
+	for [m in others] csv skip 1 using (mine(m) ? $7 : NaN):(root($13)) with lines lw 1.6 lc rgb mode_colour(m)
 unset multiplot

@@ -17,3 +17,7 @@ ink = '#222222'
 faint = '#999999'
 set border 3 lc rgb faint
 set tics nomirror out scale 0.5 textcolor rgb ink
+# A row of another mode between two points is no gap in the line.
+set datafile missing NaN
+# One legend for all panels: `load 'plots/legend.gp'` before the first, again with legend = 0 after it.
+legend = 1
