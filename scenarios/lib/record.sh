@@ -38,7 +38,7 @@ record_start() {
 		 argv: $argv, commit: $commit, dirty: $dirty, fingerprint: $fingerprint,
 		 backend: $backend, clock: null, kernel: null,
 		 modes: ($modes | split(" ") | map(select(. != ""))), files: $files, reps: $reps, warmup: $warmup,
-		 peers: $peers, seed: $seed, send: $send,
+		 peers: $peers, seed: $seed, send: $send, capture: (if $backend == "two-vm" then "what each guest sends" else "ahead of the delay" end),
 		 config: ($config | split("\n") | map(select(. != "") | capture("^(?<key>[^=]*)=(?<value>.*)$")) | from_entries),
 		 host: {cpu: $cpu, cpus: $cpus, kernel: $host_kernel, os: $os},
 		 tools: {hooker: $hooker, cc: $cc, clang: $clang, libbpf: $libbpf, qemu: $qemu, tshark: $tshark}}' \

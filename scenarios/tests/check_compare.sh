@@ -12,12 +12,12 @@ head=$(head -n1 "$root/results/reference/paper/summary.csv")
 
 # run NAME CLOCK ROW…: a row is MODE MEDIAN LOW HIGH FAILED.
 run() {
-	local dir=$work/$1 clock=$2 row
+	local dir=$work/$1 clock=$2 row mode median low high failed
 	mkdir -p "$dir"
 	echo "$head" >"$dir/summary.csv"
 	for row in "${@:3}"; do
-		set -- $row
-		echo "t,vm,$clock,6.12,$1,text-3KB,3072,5,$5,$2,$3,$4,,,,tcp,ok" >>"$dir/summary.csv"
+		read -r mode median low high failed <<<"$row"
+		echo "t,vm,$clock,6.12,$mode,text-3KB,3072,5,$failed,$median,$low,$high,,,,tcp,ok" >>"$dir/summary.csv"
 	done
 }
 

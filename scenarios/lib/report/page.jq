@@ -61,9 +61,14 @@ def methods: [
 	"Outliers lie more than one and a half interquartile ranges outside the quartiles (Tukey). They are shown and counted, never left out.",
 	"Repetitions: at least REPS, then until half of every 95 % interval is at most PRECISION of its median, at most REPS_MAX, or until the time allowed is over. Stopping when an interval is narrow makes intervals slightly too narrow; that is why there is a minimum.",
 	"A transfer counts only if the client exits with 0, every byte equals the original’s, and the capture on the router proves the transport: nothing lost while capturing, every checksum right, at least 99 % of payload bytes in the asked protocol.",
-	"The router captures where the server’s frames enter it, ahead of the delay. Capturing costs processor time; ahead of the delay line it changes nothing of when frames arrive, behind it TCP’s largest transfer scattered by 5 % instead of 0.3 %.",
 	"The hosts fill their checksums themselves (transmit checksum offload is off), so that what the router sees is what a wire would carry. That holds for all modes.",
 	"Clocks are never mixed: a table is of virtual or of real time, and what would mix them is refused."];
+
+# Where the capture stands matters, so the run says it.
+def capture_method: if . == "ahead of the delay" then
+	"The router captures where the server’s frames enter it, ahead of the delay. Capturing costs processor time; ahead of the delay line it changes nothing of when frames arrive."
+	elif . != null then "Captured: \(.)."
+	else "The router captured where frames leave it for the client, behind the delay. That changes in what bursts they arrive: the largest file’s time scatters by 5 %, which it does not in runs made since." end;
 
 def limits: [
 	"Virtual time is a model: each instruction takes 2 ns, whatever it is. It says what costs instructions, and repeats; real processors do several at once and wait for memory.",
@@ -94,7 +99,7 @@ def blocks: . as $doc | (.scenarios | main_run) as $main | ([.scenarios[].rows[]
 	+ (if .bench then [{t: "p", x: "Real time, no link and no delay: never to be set beside the virtual milliseconds above. \(.machine | if . then "Measured \(.date // "") on \(.cpu // "?"), Linux \(.kernel // "?"), commit \((.commit // "unknown")[0:12])." else "" end) The paper’s Table 2 is a picture; what its text and its authors’ public files say stands beside."},
 		(.bench | bench_table | table_block("results"))]
 	   else [{t: "p", x: "Not measured yet: `make bench`, as root, measures deployment, throughput, latency, processor and memory in real time; the next `make plots` shows them here."}] end)
-	+ [{t: "h2", id: "methods", x: "How it was measured"}, {t: "ul", x: (methods + ([$doc.scenarios[].run.peers // {} | to_entries[] | "\(.key): \(.value)"] | unique))},
+	+ [{t: "h2", id: "methods", x: "How it was measured"}, {t: "ul", x: (methods + [$main.run.capture | capture_method] + ([$doc.scenarios[].run.peers // {} | to_entries[] | "\(.key): \(.value)"] | unique))},
 	   {t: "h2", id: "limits", x: "What this cannot say"}, {t: "ul", x: limits},
 	   {t: "h2", id: "again", x: "Run it again"}, {t: "pre", x: (rerun | join("\n"))},
 	   {t: "small", x: "\(.id), \(.started) to \(.finished). In each result’s folder run.json holds the whole environment, cells.jsonl every transfer, commands.log every command, pcap/ the captures of the first repetition."}];
