@@ -193,6 +193,11 @@ static bool is_endpoint(const char *word)
 
 static int set_interface(struct hk_options *options, const char *name)
 {
+	int i;
+
+	for (i = 0; i < options->interface_count; i++)
+		if (!strcmp(options->interfaces[i], name))
+			return 0; /* said twice, attached once */
 	if (options->interface_count == HK_INTERFACES_MAX)
 		return -1;
 	options->interfaces[options->interface_count++] = name;

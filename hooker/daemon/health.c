@@ -95,7 +95,7 @@ static void check_path(json_t *list, const json_t *status)
 {
 	const json_t *fallbacks = json_object_get(status, "fallbacks");
 	const json_t *plain = json_object_get(status, "plain");
-	long long lost = hk_number(fallbacks, "blackhole"),
+	long long lost = hk_number(fallbacks, "blackhole") + hk_number(fallbacks, "peer-fell-back"),
 		  refused = hk_number(fallbacks, "icmp-unreachable"),
 		  strangers = hk_number(plain, "peer-without-hooker");
 

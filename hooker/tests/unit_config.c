@@ -69,6 +69,7 @@ static void reads_settings_and_rules(void **state)
 				   "\n"
 				   "interface eth0 # the first\n"
 				   "interface eth1\n"
+				   "interface eth0\n"
 				   "transport udplite\n"
 				   "accept-damage\n"
 				   "remember 7\n"
@@ -89,7 +90,7 @@ static void reads_settings_and_rules(void **state)
 	assert_int_equal(options->log_level, HK_LOG_WARN);
 	assert_string_equal(options->cgroup, "/sys/fs/cgroup");
 	/* Rules keep their lines, for messages about them. */
-	assert_string_equal(options->rules_text, "\n\n\n\n\n\n\n\nremote 10.0.0.0/8 use tcp\n\n"
+	assert_string_equal(options->rules_text, "\n\n\n\n\n\n\n\n\nremote 10.0.0.0/8 use tcp\n\n"
 						 "cgroup /sys/fs/cgroup use udp\n\n");
 	done();
 }
