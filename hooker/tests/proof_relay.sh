@@ -22,8 +22,8 @@ forgotten() { [[ $(stat client relay.open) == 0 && $(stat server relay.open) == 
 map_entries()
 {
 	local id
-	for id in $(bpftool map show --json | jq -r --argjson pid "${DAEMON[$1]}" \
-		'.[] | select(any(.pids[]?; .pid == $pid)) | select(.name | IN("hk_flows", "hk_orders", "hk_half")) | .id'); do
+	awk '$1 == "map_id:" { print $2 }' "/proc/${DAEMON[$1]}"/fdinfo/* | sort -u | while read -r id; do
+		bpftool map show id "$id" | grep -qE 'name hk_(flows|orders|half) ' || continue
 		bpftool map dump id "$id" --json 2>/dev/null | jq length
 	done | awk '{ n += $1 } END { print n + 0 }'
 }
