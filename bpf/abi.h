@@ -34,7 +34,7 @@ enum hk_transport {
 	HK_TRANSPORT_UDPLITE = 136,
 };
 
-/* Why a connection travels the way it does. hooker/names.c has the words `hooker flows` prints. */
+/* Why a connection travels the way it does. hooker/base/names.c has the words `hooker flows` prints. */
 enum hk_reason {
 	HK_REASON_NONE = 0,
 	HK_REASON_NEGOTIATED,	       /* both ends agreed: redirected */
@@ -310,7 +310,7 @@ _Static_assert(sizeof(struct hk_note) == 88, "hk_note has no hidden padding");
 /* The kernel datapath at tc ingress: PROG_ARRAY hk_in. */
 enum hk_in_step { HK_IN_UDP, HK_IN_UDPLITE, HK_IN_TCP, HK_IN_ICMP, HK_IN_STEPS };
 
-/* Counters: per-CPU array hk_count, packets or events by reason. Words in hooker/names.c. */
+/* Counters: per-CPU array hk_count, packets or events by reason. Words in hooker/base/names.c. */
 enum hk_counter {
 	HK_COUNT_SYN_OFFERED, /* option written into a SYN */
 	HK_COUNT_SYN_AGREED,  /* option written into a SYN-ACK */

@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <jansson.h>
 
-#include "hooker/attach.h"
+#include "hooker/hooks/attach.h"
 
 #define HK_CONFIG_DEFAULT "/etc/hooker/hooker.conf"
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "bpf/wire.h"
-#include "hooker/log.h"
+#include "hooker/base/log.h"
 #include "hooker/relay/relay.h"
 
 enum {

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <jansson.h>
 
-#include "hooker/attach.h"
+#include "hooker/hooks/attach.h"
 
 /* The settings as options; ends as argp wants it. */
 extern const struct argp_option hk_setting_options[];

@@ -7,13 +7,14 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/sockops.skel.h"
-#include "hooker/command.h"
+#include "hooker/base/exit.h"
+#include "hooker/base/json.h"
 #include "hooker/daemon/internal.h"
 #include "hooker/daemon/metrics.h"
-#include "hooker/flows.h"
-#include "hooker/lite.h"
-#include "hooker/measure.h"
-#include "hooker/names.h"
+#include "hooker/state/flows.h"
+#include "hooker/hooks/lite.h"
+#include "hooker/base/measure.h"
+#include "hooker/base/names.h"
 #include "hooker/relay/relay.h"
 
 /* ---- counters ---- */

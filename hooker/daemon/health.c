@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "bpf/wire.h"
-#include "hooker/command.h"
+#include "hooker/base/json.h"
 #include "hooker/daemon/internal.h"
-#include "hooker/interfaces.h"
+#include "hooker/hooks/interfaces.h"
 #include "hooker/relay/relay.h"
-#include "hooker/verdict.h"
+#include "hooker/base/verdict.h"
 
 static void check_cgroup(json_t *list, const json_t *status)
 {

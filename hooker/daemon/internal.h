@@ -8,7 +8,7 @@
 #include <time.h>
 #include <jansson.h>
 
-#include "hooker/attach.h"
+#include "hooker/hooks/attach.h"
 #include "hooker/config/config.h"
 
 struct event_base;
@@ -64,7 +64,7 @@ json_t *flow_summary_json(const struct daemon *daemon);
 
 json_t *status_json(const struct daemon *daemon);
 
-/* What is wrong with what @status shows; see hooker/verdict.h. */
+/* What is wrong with what @status shows; see hooker/base/verdict.h. */
 json_t *health_json(const struct daemon *daemon, const json_t *status);
 
 #endif

@@ -11,10 +11,10 @@
 #include <event2/event.h>
 
 #include "bpf/sockops.skel.h"
-#include "hooker/attach.h"
-#include "hooker/control.h"
-#include "hooker/flows.h"
-#include "hooker/log.h"
+#include "hooker/hooks/attach.h"
+#include "hooker/state/control.h"
+#include "hooker/state/flows.h"
+#include "hooker/base/log.h"
 
 struct hk_journal {
 	struct hk_control *control;

@@ -3,9 +3,9 @@
 
 #include <stdio.h>
 
-#include "hooker/command.h"
+#include "hooker/base/json.h"
 #include "hooker/daemon/internal.h"
-#include "hooker/names.h"
+#include "hooker/base/names.h"
 #include "hooker/relay/relay.h"
 #include "hooker/transport/transport.h"
 

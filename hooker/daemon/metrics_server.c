@@ -14,7 +14,7 @@
 #include <event2/listener.h>
 
 #include "hooker/daemon/internal.h"
-#include "hooker/log.h"
+#include "hooker/base/log.h"
 
 #define IDLE_SECONDS	  10
 #define MAX_HEADERS_BYTES 8192

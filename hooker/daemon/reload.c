@@ -7,10 +7,10 @@
 
 #include "bpf/sockops.skel.h"
 #include "bpf/wire.h"
-#include "hooker/command.h"
+#include "hooker/base/exit.h"
 #include "hooker/config/settings.h"
 #include "hooker/daemon/internal.h"
-#include "hooker/log.h"
+#include "hooker/base/log.h"
 #include "hooker/rules/rules.h"
 #include "hooker/transport/transport.h"
 

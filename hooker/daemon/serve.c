@@ -8,11 +8,11 @@
 #include <unistd.h>
 #include <event2/event.h>
 
-#include "hooker/control.h"
+#include "hooker/state/control.h"
 #include "hooker/daemon/internal.h"
 #include "hooker/daemon/journal.h"
 #include "hooker/daemon/metrics.h"
-#include "hooker/log.h"
+#include "hooker/base/log.h"
 #include "hooker/relay/relay.h"
 #include "hooker/rules/rules.h"
 

@@ -13,10 +13,10 @@
 
 #include "bpf/relay.skel.h"
 #include "bpf/sockops.skel.h"
-#include "hooker/cgroup.h"
+#include "hooker/hooks/cgroup.h"
 #include "hooker/daemon/internal.h"
-#include "hooker/log.h"
-#include "hooker/names.h"
+#include "hooker/base/log.h"
+#include "hooker/base/names.h"
 #include "hooker/relay/relay.h"
 #include "hooker/transport/transport.h"
 

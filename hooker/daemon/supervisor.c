@@ -14,12 +14,12 @@
 
 #include "bpf/sockops.skel.h"
 #include "hooker/daemon/internal.h"
-#include "hooker/flows.h"
-#include "hooker/log.h"
-#include "hooker/measure.h"
-#include "hooker/names.h"
-#include "hooker/notify.h"
-#include "hooker/sockdestroy.h"
+#include "hooker/state/flows.h"
+#include "hooker/base/log.h"
+#include "hooker/base/measure.h"
+#include "hooker/base/names.h"
+#include "hooker/base/notify.h"
+#include "hooker/hooks/sockdestroy.h"
 
 static volatile sig_atomic_t stop_signal, hangup;
 static double stopping; /* since when, in ms; 0 = not yet */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What `hooker doctor` examines; each function adds to @list as hooker/verdict.h says. */
+/* What `hooker doctor` examines; each function adds to @list as hooker/base/verdict.h says. */
 #ifndef HOOKER_DOCTOR_H
 #define HOOKER_DOCTOR_H
 

@@ -12,14 +12,14 @@
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <linux/capability.h>
 #include <linux/magic.h>
 
 #include "bpf/wire.h"
-#include "hooker/cgroup.h"
-#include "hooker/control.h"
+#include "hooker/hooks/cgroup.h"
+#include "hooker/state/control.h"
 #include "hooker/doctor/doctor.h"
-#include "hooker/verdict.h"
+#include "hooker/base/privilege.h"
+#include "hooker/base/verdict.h"
 
 /* ---- kernel ---- */
 
@@ -85,48 +85,18 @@ static void check_jit(json_t *list)
 
 /* ---- privileges ---- */
 
-static unsigned long long effective_capabilities(void)
-{
-	FILE *file = fopen("/proc/self/status", "re");
-	unsigned long long capabilities = 0;
-	char line[256];
-
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "CapEff: %llx", &capabilities) == 1)
-			break;
-	if (file)
-		fclose(file);
-	return capabilities;
-}
-
 static bool check_privileges(json_t *list)
 {
-	static const struct {
-		int number;
-		const char *name;
-	} needed[] = {
-		{ CAP_BPF, "CAP_BPF" },
-		{ CAP_PERFMON, "CAP_PERFMON" },
-		{ CAP_NET_ADMIN, "CAP_NET_ADMIN" },
-		{ CAP_NET_RAW, "CAP_NET_RAW" },
-	};
-	unsigned long long have = effective_capabilities();
-	char missing[128] = "";
-	size_t i;
+	char missing[128];
+	bool lacking = hk_privilege_missing(missing, sizeof(missing), true);
 
-	if (have & 1ull << CAP_SYS_ADMIN) /* stands for the first two */
-		have |= 1ull << CAP_BPF | 1ull << CAP_PERFMON;
-	for (i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
-		if (!(have & 1ull << needed[i].number))
-			snprintf(missing + strlen(missing), sizeof(missing) - strlen(missing),
-				 " %s", needed[i].name);
-	if (*missing)
+	if (lacking)
 		hk_verdict(list, "privileges", HK_FAIL,
-			   "run Hooker as root, or with these capabilities", "this process lacks%s",
-			   missing);
+			   "run Hooker as root, or with these capabilities",
+			   "this process lacks %s", missing);
 	else
 		hk_verdict(list, "privileges", HK_OK, NULL, "all capabilities that are needed");
-	return !*missing;
+	return !lacking;
 }
 
 /* ---- cgroup ---- */

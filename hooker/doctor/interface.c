@@ -14,9 +14,9 @@
 #include <linux/sockios.h>
 
 #include "hooker/doctor/doctor.h"
-#include "hooker/tc.h"
+#include "hooker/hooks/tc.h"
 #include "hooker/transport/transport.h"
-#include "hooker/verdict.h"
+#include "hooker/base/verdict.h"
 
 /* Page of 4096 bytes, less headroom and the end that the kernel needs: what most drivers allow. */
 #define NATIVE_XDP_MTU 3498

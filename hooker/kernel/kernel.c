@@ -10,11 +10,11 @@
 
 #include "bpf/abi.h"
 #include "bpf/kernel.skel.h"
-#include "hooker/dispatch.h"
+#include "hooker/hooks/dispatch.h"
 #include "hooker/kernel/segmenter.h"
-#include "hooker/log.h"
-#include "hooker/measure.h"
-#include "hooker/tc.h"
+#include "hooker/base/log.h"
+#include "hooker/base/measure.h"
+#include "hooker/hooks/tc.h"
 
 struct hk_kernel {
 	struct kernel_bpf *skel;
@@ -168,10 +168,10 @@ static int make_segmenter(struct hk_kernel *kernel)
 			 "segment: %s",
 			 kernel->ifindex, strerror(-segmenter));
 		if (segmenter == -EBUSY)
-			hk_error("hint: a port of a bridge or bond can't have one; name the bridge "
-				 "or bond itself");
+			hk_hint("a port of a bridge or bond can't have one; name the bridge "
+				"or bond itself");
 		else if (segmenter == -EOPNOTSUPP)
-			hk_error("hint: load the kernel module 'macvlan'");
+			hk_hint("load the kernel module 'macvlan'");
 		return segmenter;
 	}
 	kernel->segmenter = segmenter;

@@ -14,9 +14,9 @@
 #include <bpf/bpf.h>
 
 #include "bpf/abi.h"
-#include "hooker/flows.h"
-#include "hooker/log.h"
-#include "hooker/sockdestroy.h"
+#include "hooker/state/flows.h"
+#include "hooker/base/log.h"
+#include "hooker/hooks/sockdestroy.h"
 
 #define PEERS_MAX 64 /* asked at the same time; others wait for the next second */
 

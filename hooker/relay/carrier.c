@@ -16,7 +16,7 @@
 #include <linux/errqueue.h>
 #include <linux/icmp.h>
 
-#include "hooker/log.h"
+#include "hooker/base/log.h"
 
 #define SEND_BATCH     40 /* datagrams; 40 of 1472 bytes stay below the 65507 of one UDP message */
 #define RECEIVE_BATCH  16 /* messages a system call */
@@ -344,7 +344,7 @@ static int open_socket(struct carrier *carrier)
 	setsockopt(carrier->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 	setsockopt(carrier->fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
 	/* No UDP checksum, so that nobody finishes one over what the UDP-Lite chain has written. GSO
-	 * needs one; then hooker/segments.c has seen to it that the device's is right. */
+	 * needs one; then hooker/hooks/segments.c has seen to it that the device's is right. */
 	if (carrier->port == HK_RELAY_LITE_PORT && !carrier->gso &&
 	    setsockopt(carrier->fd, SOL_SOCKET, SO_NO_CHECK, &one, sizeof(one)))
 		return -errno;

@@ -14,7 +14,7 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/relay.skel.h"
-#include "hooker/log.h"
+#include "hooker/base/log.h"
 
 #define NS_PER_S       1000000000ull
 #define RETRY_NS       1000000ull     /* delivery refused for want of memory: try again */

@@ -15,8 +15,8 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/relay.skel.h"
-#include "hooker/log.h"
-#include "hooker/sockdestroy.h"
+#include "hooker/base/log.h"
+#include "hooker/hooks/sockdestroy.h"
 
 #define NS_PER_S      1000000000ull
 #define REPEAT_NS     1000000ull   /* first repetition, then twice as long each time … */

@@ -13,7 +13,7 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/sockops.skel.h"
-#include "hooker/log.h"
+#include "hooker/base/log.h"
 
 #define SUSPECT_PTOS 3
 #define SUSPECT_NS   700000000ull /* ... and at least so long without an answer */

@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include <linux/icmp.h>
 
-#include "hooker/log.h"
+#include "hooker/base/log.h"
 
 struct icmp {
 	struct hk_relay *relay;

@@ -13,7 +13,7 @@
 #include <uthash.h>
 
 #include "bpf/abi.h"
-#include "hooker/attach.h"
+#include "hooker/hooks/attach.h"
 #include "hooker/rdt/rdt.h"
 #include "hooker/relay/relay.h"
 

@@ -19,7 +19,7 @@
 #include <jansson.h>
 #include <utlist.h>
 
-#include "hooker/log.h"
+#include "hooker/base/log.h"
 
 #define QUEUE_BYTES  (256 * 1024) /* that much may wait here, and as much in the kernel, unsent */
 #define TURN_BYTES   (64 * 1024)  /* then another connection may send */

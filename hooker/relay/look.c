@@ -11,7 +11,7 @@
 
 #include "bpf/look.skel.h"
 #include "bpf/sockops.skel.h"
-#include "hooker/log.h"
+#include "hooker/base/log.h"
 
 int look_open(struct look_bpf **out, struct hk_relay *relay)
 {

@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-#include "hooker/log.h"
+#include "hooker/base/log.h"
 
 #define POLL_NS	      1000000ull /* the kernel has no event for "the application has read" */
 #define POLL_SLOW_NS  (20 * POLL_NS)

@@ -21,7 +21,7 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/relay.skel.h"
-#include "hooker/log.h"
+#include "hooker/base/log.h"
 
 #define READY_MIN     64 /* pairs that wait at first; doubles when they run short */
 #define READY_MAX     2048

@@ -17,7 +17,7 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/relay.skel.h"
-#include "hooker/log.h"
+#include "hooker/base/log.h"
 
 #define READ_SIZE   (512 * 1024)
 #define READ_ROUNDS 8 /* then let other sockets have their turn */

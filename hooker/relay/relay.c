@@ -10,9 +10,9 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/relay.skel.h"
-#include "hooker/log.h"
-#include "hooker/names.h"
-#include "hooker/sockdestroy.h"
+#include "hooker/base/log.h"
+#include "hooker/base/names.h"
+#include "hooker/hooks/sockdestroy.h"
 
 uint64_t relay_now(void)
 {

@@ -9,8 +9,8 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/class.skel.h"
-#include "hooker/cgroup.h"
-#include "hooker/log.h"
+#include "hooker/hooks/cgroup.h"
+#include "hooker/base/log.h"
 
 /* What a list of rules keeps attached: one program for each rule that names a cgroup. */
 struct hk_rules_force {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hooker/log.h"
+#include "hooker/base/log.h"
 
 struct parser {
 	struct hk_rules *rules;

@@ -45,7 +45,7 @@ table() {
 	on { gsub(/`/, "", $3); print $2, $3, $4 }' hooker/doc/inside.md
 }
 
-reasons() { sed -n '/static const char \*const words/,/};/s/^.*\[HK_REASON_[A-Z0-9_]*\] = "\([a-z0-9-]*\)".*/\1/p' hooker/names.c | grep -vx none | sort; }
+reasons() { sed -n '/static const char \*const words/,/};/s/^.*\[HK_REASON_[A-Z0-9_]*\] = "\([a-z0-9-]*\)".*/\1/p' hooker/base/names.c | grep -vx none | sort; }
 
 plan 6
 is 'links lead somewhere' "$(dead_links)" ''

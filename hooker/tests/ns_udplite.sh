@@ -101,8 +101,8 @@ exits "undeploy without deploy" 1 undeploy "$c"
 like "says that it is not there" "$TAP_OUT" 'not deployed here; see `hooker transports`'
 unprivileged=(setpriv --reuid=65534 --clear-groups --inh-caps=-all)
 exits "without privilege nothing is deployed" 1 in_ns "$c" "${unprivileged[@]}" "$hooker" deploy udplite -i lite0
-is "and one line says why" "$TAP_OUT" \
-	"hooker: error: can't deploy udplite: needs root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)"
+is "and says why and what to do, no more" "$TAP_OUT" \
+	$'hooker: error: this process lacks CAP_BPF CAP_PERFMON CAP_NET_ADMIN\nhooker: hint: run Hooker as root, or with these capabilities'
 like "nor claimed not to be" "$(in_ns "$c" "${unprivileged[@]}" "$hooker" transports)" 'deployed: unknown .needs root'
 CLANG=no-such-clang exits "without clang" 1 in_ns "$c" "$hooker" deploy udplite -i lite0 --from-source
 like "it is named, with the remedy" "$TAP_OUT" "there is no 'no-such-clang'; install clang"

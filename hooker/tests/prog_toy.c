@@ -1,4 +1,4 @@
-// links: hooker/transport/deploy.c hooker/transport/iface.c hooker/transport/pins.c hooker/transport/source.c hooker/transport/status.c hooker/transport/steps.c hooker/transport/udplite.c hooker/transport/verifier.c hooker/dispatch.c hooker/tc.c hooker/log.c hooker/measure.c
+// links: hooker/transport/deploy.c hooker/transport/iface.c hooker/transport/pins.c hooker/transport/source.c hooker/transport/status.c hooker/transport/steps.c hooker/transport/udplite.c hooker/transport/verifier.c hooker/hooks/dispatch.c hooker/hooks/tc.c hooker/base/log.c hooker/base/measure.c
 // libs: -lbpf -lmnl
 // SPDX-License-Identifier: GPL-2.0
 /*
@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "hooker/log.h"
+#include "hooker/base/log.h"
 #include "hooker/tests/toy.skel.h"
 #include "hooker/transport/transport.h"
 

@@ -1,4 +1,4 @@
-// links: hooker/config/config.c hooker/config/settings.c hooker/rules/parse.c hooker/log.c
+// links: hooker/config/config.c hooker/config/settings.c hooker/rules/parse.c hooker/base/log.c
 // libs: -lbpf
 // SPDX-License-Identifier: GPL-2.0
 #include <setjmp.h>
@@ -14,7 +14,7 @@
 
 #include "hooker/config/config.h"
 #include "hooker/config/settings.h"
-#include "hooker/log.h"
+#include "hooker/base/log.h"
 
 static char path[] = "/tmp/unit_config.XXXXXX";
 static struct hk_settings *settings;

@@ -1,4 +1,4 @@
-// links: hooker/flow_list.c
+// links: hooker/cli/flow_list.c hooker/base/json.c
 // libs: -lbpf
 // SPDX-License-Identifier: GPL-2.0
 #include <setjmp.h>
@@ -9,26 +9,11 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "hooker/command.h"
-#include "hooker/flow_list.h"
-#include "hooker/sockets.h"
+#include "hooker/cli/command.h"
+#include "hooker/cli/flow_list.h"
+#include "hooker/state/sockets.h"
 
-/* What hooker/command.c and hooker/sockets.c would say; here there is neither daemon nor kernel. */
-const char *hk_text(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key)) ?: "-";
-}
-
-long long hk_number(const json_t *object, const char *key)
-{
-	return json_integer_value(json_object_get(object, key));
-}
-
-double hk_real(const json_t *object, const char *key)
-{
-	return json_number_value(json_object_get(object, key));
-}
-
+/* What hooker/state/sockets.c would say; here there is neither daemon nor kernel. */
 struct hk_socket *hk_sockets_read(void)
 {
 	return NULL;

@@ -6,7 +6,7 @@
 #include <limits.h>
 #include <bpf/libbpf.h>
 
-#include "hooker/tc.h"
+#include "hooker/hooks/tc.h"
 #include "hooker/transport/transport.h"
 
 #define MAPS_MAX       16

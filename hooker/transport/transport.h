@@ -15,7 +15,7 @@
 #include <jansson.h>
 
 #include "bpf/steps.h"
-#include "hooker/dispatch.h"
+#include "hooker/hooks/dispatch.h"
 
 /* ---------------------------------------------------------------- a transport, described */
 

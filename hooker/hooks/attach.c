@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "hooker/hooks/attach.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/listeners.skel.h"
+#include "bpf/relay.skel.h"
+#include "bpf/sockops.skel.h"
+#include "bpf/wire.h"
+#include "hooker/hooks/cgroup.h"
+#include "hooker/kernel/gc.h"
+#include "hooker/kernel/kernel.h"
+#include "hooker/kernel/rescue.h"
+#include "hooker/hooks/lite.h"
+#include "hooker/base/log.h"
+#include "hooker/base/measure.h"
+#include "hooker/base/privilege.h"
+#include "hooker/hooks/segments.h"
+#include "hooker/transport/transport.h"
+
+/* Of this process; 0 = this kernel does not tell, or not to sock_ops (5.14). */
+static uint64_t netns_cookie(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	if (fd < 0)
+		return 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) ||
+	    libbpf_probe_bpf_helper(BPF_PROG_TYPE_SOCK_OPS, BPF_FUNC_get_netns_cookie, NULL) != 1)
+		cookie = 0;
+	close(fd);
+	return cookie;
+}
+
+static int load_sockops(struct hk_attach *attach)
+{
+	int err;
+
+	hk_phase(HK_PHASE_OPEN);
+	attach->sockops = sockops_bpf__open();
+	if (attach->sockops)
+		attach->sockops->rodata->hk_netns = netns_cookie();
+	hk_phase(HK_PHASE_LOAD);
+	err = attach->sockops ? sockops_bpf__load(attach->sockops) : -errno;
+	hk_phase(HK_PHASE_OTHER);
+	if (!err)
+		return 0;
+	hk_error("can't load the sock_ops program: %s", strerror(-err));
+	return err;
+}
+
+static int load_relay(struct hk_attach *attach)
+{
+	struct sockops_bpf *so = attach->sockops;
+	struct relay_bpf *relay;
+	int err;
+
+	hk_phase(HK_PHASE_OPEN);
+	relay = relay_bpf__open();
+	if (!relay)
+		return -errno;
+	attach->relay = relay;
+	err = bpf_map__reuse_fd(relay->maps.hk_count, bpf_map__fd(so->maps.hk_count));
+	if (!err)
+		err = bpf_map__reuse_fd(relay->maps.hk_flows, bpf_map__fd(so->maps.hk_flows));
+	if (!err)
+		err = bpf_map__reuse_fd(relay->maps.hk_config, bpf_map__fd(so->maps.hk_config));
+	if (!err)
+		err = bpf_map__reuse_fd(relay->maps.hk_apps, bpf_map__fd(so->maps.hk_apps));
+	if (!err)
+		err = bpf_map__reuse_fd(relay->maps.hk_events, bpf_map__fd(so->maps.hk_events));
+	if (!err)
+		err = bpf_map__reuse_fd(relay->maps.hk_orders, bpf_map__fd(so->maps.hk_orders));
+	if (!err)
+		err = bpf_map__reuse_fd(relay->maps.hk_slots, bpf_map__fd(so->maps.hk_slots));
+	if (!err)
+		err = bpf_map__reuse_fd(relay->maps.hk_room, bpf_map__fd(so->maps.hk_room));
+	hk_phase(HK_PHASE_LOAD);
+	if (!err)
+		err = relay_bpf__load(relay);
+	hk_phase(HK_PHASE_ATTACH);
+	/* An sk_msg program is attached to a map and runs for the sockets in it: msg_redirector for
+	 * applications, delivery for the redirection socket. It goes when the map goes. */
+	if (!err && bpf_prog_attach(bpf_program__fd(relay->progs.hk_redirector),
+				    bpf_map__fd(so->maps.hk_apps), BPF_SK_MSG_VERDICT, 0))
+		err = -errno;
+	if (!err && bpf_prog_attach(bpf_program__fd(relay->progs.hk_deliver),
+				    bpf_map__fd(relay->maps.hk_redir), BPF_SK_MSG_VERDICT, 0))
+		err = -errno;
+	hk_phase(HK_PHASE_OTHER);
+	if (err)
+		hk_error("can't load the relay's programs: %s", strerror(-err));
+	return err;
+}
+
+/* TIME_WAIT takes 60 s; until it is over a segment of the peer may have to be understood. */
+#define HK_LINGER_S 60
+
+static int open_kernel(struct hk_attach *attach, int i)
+{
+	struct sockops_bpf *so = attach->sockops;
+	struct hk_kernel_options options = {
+		.ifindex = attach->ifindex[i],
+		.dispatch = attach->dispatch[i],
+		.damage = attach->options->damage || attach->options->damage_rules,
+		.flows_fd = bpf_map__fd(so->maps.hk_flows),
+		.half_fd = bpf_map__fd(so->maps.hk_half),
+		.paths_fd = bpf_map__fd(so->maps.hk_paths),
+		.config_fd = bpf_map__fd(so->maps.hk_config),
+		.count_fd = bpf_map__fd(so->maps.hk_count),
+		.journal_fd = bpf_map__fd(so->maps.hk_journal),
+		.reasons_fd = bpf_map__fd(so->maps.hk_reasons),
+	};
+
+	return hk_kernel_open(&attach->kernel[i], &options);
+}
+
+static int open_dispatch(struct hk_attach *attach, int i, enum hk_xdp_mode mode, bool may_fail)
+{
+	const char *name = attach->options->interfaces[i];
+	int err = hk_dispatch_open(&attach->dispatch[i], attach->ifindex[i], mode,
+				   bpf_map__fd(attach->sockops->maps.hk_count));
+
+	if (err == -EBUSY)
+		hk_error("interface '%s' already has an XDP program: see `ip link show %s`", name,
+			 name);
+	else if (err && !may_fail)
+		hk_error("can't attach XDP to interface '%s': %s", name, strerror(-err));
+	return err;
+}
+
+/* The kernel datapath has a choice; all else needs XDP. */
+static int open_receive(struct hk_attach *attach, int i)
+{
+	const struct hk_options *options = attach->options;
+	bool choice = options->datapath == HK_DATAPATH_KERNEL &&
+		      options->receive == HK_RECEIVE_AUTO && options->xdp_mode == HK_XDP_AUTO;
+	int err;
+
+	if (options->datapath == HK_DATAPATH_KERNEL && options->receive == HK_RECEIVE_TC)
+		return 0;
+	err = open_dispatch(attach, i, choice ? HK_XDP_NATIVE : options->xdp_mode, choice);
+	return choice && err != -EBUSY ? 0 : err;
+}
+
+static int open_interface(struct hk_attach *attach, int i)
+{
+	const char *name = attach->options->interfaces[i];
+	int err;
+
+	attach->ifindex[i] = if_nametoindex(name);
+	if (!attach->ifindex[i]) {
+		hk_error("no interface '%s' here: see `ip link`", name);
+		return -ENODEV;
+	}
+	err = open_receive(attach, i);
+	if (err)
+		return err;
+	if (attach->options->datapath == HK_DATAPATH_KERNEL)
+		return open_kernel(attach, i);
+	if (!attach->relay)
+		return 0;
+	return hk_dispatch_set(attach->dispatch[i], HK_RX_SECOND(IPPROTO_TCP),
+			       bpf_program__fd(attach->relay->progs.hk_relay_rx));
+}
+
+/*
+ * A writer that got EAGAIN is woken by setting TCP_NOTSENT_LOWAT from sock_ops, known since 5.11. Without
+ * that, edge-triggered applications would hang.
+ */
+static bool can_wake_writers(void)
+{
+	struct utsname name;
+	int major, minor;
+
+	if (uname(&name) || sscanf(name.release, "%d.%d", &major, &minor) != 2 || major > 5 ||
+	    (major == 5 && minor >= 11))
+		return true;
+	hk_warn("this kernel can't wake writers: what applications may send ahead is not bounded "
+		"(Linux 5.11 can)");
+	return false;
+}
+
+int hk_attach_open(struct hk_attach *attach, const struct hk_options *options)
+{
+	int err, i;
+
+	memset(attach, 0, sizeof(*attach));
+	attach->options = options;
+	attach->sockops_link = -1;
+	err = hk_privilege_check();
+	if (err)
+		return err;
+	attach->shared = options->paper || !can_wake_writers();
+	err = load_sockops(attach);
+	if (!err && options->datapath == HK_DATAPATH_RELAY)
+		err = load_relay(attach);
+	if (!err && options->datapath == HK_DATAPATH_KERNEL)
+		err = hk_rescue_open(&attach->rescue, bpf_map__fd(attach->sockops->maps.hk_flows),
+				     bpf_map__fd(attach->sockops->maps.hk_paths));
+	for (i = 0; !err && i < options->interface_count; i++)
+		err = open_interface(attach, i);
+	if (!err && (options->transport == HK_TRANSPORT_UDPLITE || options->lite_rules) &&
+	    options->datapath == HK_DATAPATH_RELAY)
+		err = hk_lite_deploy(attach);
+	if (!err)
+		err = hk_attach_configure(attach, options->datapath, options->transport,
+					  options->coverage);
+	if (err)
+		hk_attach_close(attach);
+	return err;
+}
+
+/* Best effort: returns 0, or -errno where the kernel cannot (before Linux 6.12). */
+static int adopt_listeners(void)
+{
+	struct listeners_bpf *skel = listeners_bpf__open_and_load();
+	int iter = -1, err = skel ? 0 : -errno;
+	char byte;
+
+	if (skel && listeners_bpf__attach(skel))
+		err = -errno;
+	if (!err)
+		iter = bpf_iter_create(bpf_link__fd(skel->links.hk_listeners));
+	if (!err && iter < 0)
+		err = -errno;
+	while (!err && read(iter, &byte, 1) > 0) /* reading runs it; it prints nothing */
+		;
+	if (!err && skel->bss->hk_listeners_refused)
+		err = -EOPNOTSUPP;
+	if (!err)
+		hk_debug("%u servers listened already", skel->bss->hk_listeners_set);
+	if (iter >= 0)
+		close(iter);
+	listeners_bpf__destroy(skel);
+	return err;
+}
+
+int hk_attach_start(struct hk_attach *attach)
+{
+	int cgroup_fd, err = 0;
+
+	cgroup_fd = hk_cgroup_open(attach->options->cgroup);
+	if (cgroup_fd < 0)
+		return cgroup_fd;
+	hk_phase(HK_PHASE_ATTACH);
+	attach->sockops_link = bpf_link_create(bpf_program__fd(attach->sockops->progs.hk_sockops),
+					       cgroup_fd, BPF_CGROUP_SOCK_OPS, NULL);
+	hk_phase(HK_PHASE_OTHER);
+	if (attach->sockops_link < 0) {
+		err = -errno;
+		hk_error("can't attach sock_ops to cgroup '%s': %s",
+			 attach->options->cgroup ?: "(root)", strerror(-err));
+	}
+	close(cgroup_fd);
+	if (!err && attach->options->datapath != HK_DATAPATH_NONE &&
+	    !attach->options->fresh_cgroup && adopt_listeners())
+		hk_warn("this kernel can't redirect servers that listen already: restart them "
+			"(Linux 6.12 can)");
+	return err;
+}
+
+int hk_attach_configure(struct hk_attach *attach, enum hk_datapath datapath,
+			enum hk_transport transport, uint16_t coverage)
+{
+	int fd = bpf_map__fd(attach->sockops->maps.hk_config);
+	struct hk_config config;
+	__u32 zero = 0;
+	bool lite;
+
+	/* The rules in force stay, and whether somebody follows events. */
+	if (bpf_map_lookup_elem(fd, &zero, &config))
+		return -errno;
+	config.datapath = datapath;
+	config.transport = transport;
+	/* The kernel datapath has one format; see HK_KERNEL_COVERAGE. */
+	config.coverage = datapath != HK_DATAPATH_KERNEL    ? coverage :
+			  transport == HK_TRANSPORT_UDPLITE ? HK_KERNEL_COVERAGE :
+							      0;
+	lite = attach->udplite || (datapath == HK_DATAPATH_KERNEL && !attach->lite_undeployed);
+	config.flags = (lite ? HK_CONFIG_LITE : 0) |
+		       (attach->options->damage ? HK_CONFIG_DAMAGE : 0) |
+		       (attach->shared ? HK_CONFIG_SHARED : 0) | (config.flags & HK_CONFIG_JOURNAL);
+	config.path_ttl_s = attach->options->path_ttl_s;
+	return bpf_map_update_elem(fd, &zero, &config, BPF_ANY) ? -errno : 0;
+}
+
+const char *hk_attach_receives(const struct hk_attach *attach, int i)
+{
+	if (!attach->dispatch[i])
+		return "tc ingress";
+	return hk_dispatch_is_native(attach->dispatch[i]) ? "native XDP" : "generic XDP";
+}
+
+void hk_attach_tick(struct hk_attach *attach)
+{
+	int i, stuck = 0;
+
+	if (attach->options->datapath != HK_DATAPATH_KERNEL)
+		return;
+	for (i = 0; i < attach->options->interface_count; i++)
+		hk_kernel_refresh(attach->kernel[i]);
+	hk_kernel_gc(bpf_map__fd(attach->sockops->maps.hk_flows), HK_LINGER_S, &stuck);
+	hk_rescue_tick(attach->rescue, stuck);
+}
+
+void hk_attach_stop(struct hk_attach *attach)
+{
+	if (attach->sockops_link >= 0)
+		close(attach->sockops_link);
+	attach->sockops_link = -1;
+}
+
+void hk_attach_close(struct hk_attach *attach)
+{
+	int i;
+
+	hk_attach_stop(attach);
+	hk_rescue_close(attach->rescue);
+	hk_transport_undeploy(attach->udplite);
+	hk_segments_close(attach);
+	for (i = 0; i < HK_INTERFACES_MAX; i++) {
+		hk_kernel_close(attach->kernel[i]);
+		hk_dispatch_close(attach->dispatch[i]);
+	}
+	relay_bpf__destroy(attach->relay);
+	sockops_bpf__destroy(attach->sockops);
+	memset(attach, 0, sizeof(*attach));
+	attach->sockops_link = -1;
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "hooker/hooks/sockdestroy.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <libmnl/libmnl.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+
+static int is_ip4(const struct hk_flow_key *key)
+{
+	return !key->remote_ip[0] && !key->remote_ip[1] && key->remote_ip[2] == htonl(0xffff);
+}
+
+static int destroy_one(struct mnl_socket *nl, const struct hk_flow_key *key, uint32_t seq)
+{
+	char buffer[MNL_SOCKET_BUFFER_SIZE];
+	struct nlmsghdr *msg = mnl_nlmsg_put_header(buffer);
+	struct inet_diag_req_v2 *req;
+	ssize_t len;
+
+	msg->nlmsg_type = SOCK_DESTROY;
+	msg->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	msg->nlmsg_seq = seq;
+	req = mnl_nlmsg_put_extra_header(msg, sizeof(*req));
+	req->sdiag_protocol = IPPROTO_TCP;
+	req->idiag_states = -1;
+	req->id.idiag_sport = htons(key->local_port);
+	req->id.idiag_dport = htons(key->remote_port);
+	if (is_ip4(key)) {
+		req->sdiag_family = AF_INET;
+		req->id.idiag_src[0] = key->local_ip[3];
+		req->id.idiag_dst[0] = key->remote_ip[3];
+	} else {
+		req->sdiag_family = AF_INET6;
+		memcpy(req->id.idiag_src, key->local_ip, sizeof(key->local_ip));
+		memcpy(req->id.idiag_dst, key->remote_ip, sizeof(key->remote_ip));
+	}
+	req->id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
+	req->id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+	if (mnl_socket_sendto(nl, msg, msg->nlmsg_len) < 0)
+		return -errno;
+	len = mnl_socket_recvfrom(nl, buffer, sizeof(buffer));
+	if (len < 0)
+		return -errno;
+	return mnl_cb_run(buffer, len, seq, mnl_socket_get_portid(nl), NULL, NULL) < 0 ? -errno : 0;
+}
+
+int hk_sock_destroy_flows(const struct hk_flow_key *keys, unsigned int count)
+{
+	struct mnl_socket *nl = mnl_socket_open(NETLINK_SOCK_DIAG);
+	int destroyed = 0, err = 0;
+	unsigned int i;
+
+	if (!nl)
+		return -errno;
+	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0)
+		err = -errno;
+	for (i = 0; !err && i < count; i++) {
+		int ret = destroy_one(nl, &keys[i], i + 1);
+
+		if (!ret)
+			destroyed++;
+		else if (ret != -ENOENT) /* closed meanwhile: just as well */
+			err = ret;
+	}
+	mnl_socket_close(nl);
+	return err ? err : destroyed;
+}
+
+int hk_sock_destroy(const struct sock_key *keys, unsigned int count)
+{
+	struct hk_flow_key *flows = calloc(count, sizeof(*flows));
+	unsigned int i;
+	int ret;
+
+	if (!flows)
+		return -ENOMEM;
+	for (i = 0; i < count; i++) {
+		flows[i].local_ip[2] = flows[i].remote_ip[2] = htonl(0xffff);
+		flows[i].local_ip[3] = keys[i].src_ip4;
+		flows[i].remote_ip[3] = keys[i].dst_ip4;
+		flows[i].local_port = keys[i].src_port;
+		flows[i].remote_port = keys[i].dst_port;
+	}
+	ret = hk_sock_destroy_flows(flows, count);
+	free(flows);
+	return ret;
+}
