@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hooker/base/privilege.h"
 #include "hooker/cli/deployed.h"
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -67,8 +68,12 @@ static json_t *describe(const struct hk_transport_desc *desc)
 {
 	struct hk_deployment *deployment;
 	json_t *status, *daemons, *deployed;
+	char missing[128];
 	int err = hk_deployed_open(desc, &deployment);
 
+	/* Whether there is nothing, or nothing that may be seen, depends on how bpffs is mounted. */
+	if (err == -ENOENT && hk_privilege_missing(missing, sizeof(missing), false))
+		err = -EPERM;
 	if (!err) {
 		status = hk_deployment_status(deployment);
 		hk_deployment_close(deployment);

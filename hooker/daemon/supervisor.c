@@ -33,26 +33,26 @@ static void on_signal(int signo)
 }
 
 struct orphans {
-	struct sock_key *keys;
+	struct hk_victim *victims;
 	unsigned int count, room;
 };
 
 static int add_orphan(void *arg, const struct hk_flow_key *key, const struct hk_flow *flow)
 {
 	struct orphans *orphans = arg;
-	struct sock_key sock, *keys;
+	struct hk_victim *victims;
 
-	if (flow->state == HK_FLOW_TCP || flow->datapath != HK_DATAPATH_RELAY ||
-	    !hk_flow_key_to_sock(key, &sock))
+	if (flow->state == HK_FLOW_TCP || flow->datapath != HK_DATAPATH_RELAY)
 		return 0;
 	if (orphans->count == orphans->room) {
 		orphans->room = orphans->room ? 2 * orphans->room : 64;
-		keys = realloc(orphans->keys, orphans->room * sizeof(*keys));
-		if (!keys)
+		victims = realloc(orphans->victims, orphans->room * sizeof(*victims));
+		if (!victims)
 			return -ENOMEM;
-		orphans->keys = keys;
+		orphans->victims = victims;
 	}
-	orphans->keys[orphans->count++] = sock;
+	orphans->victims[orphans->count++] =
+		(struct hk_victim){ .key = *key, .cookie = flow->cookie };
 	return 0;
 }
 
@@ -63,12 +63,12 @@ static void destroy_orphans(struct hk_attach *attach)
 	int ret = hk_flows_each(bpf_map__fd(attach->sockops->maps.hk_flows), add_orphan, &orphans);
 
 	if (!ret && orphans.count)
-		ret = hk_sock_destroy(orphans.keys, orphans.count);
+		ret = hk_sock_destroy(orphans.victims, orphans.count);
 	if (ret < 0)
 		hk_error("can't destroy the connections left behind: %s", strerror(-ret));
 	else if (ret)
 		hk_warn("%d connections destroyed", ret);
-	free(orphans.keys);
+	free(orphans.victims);
 }
 
 /* The BPF objects (bpf/NAME.bpf.c) that a datapath is made of. */
@@ -167,12 +167,13 @@ static int wait_for(pid_t child, struct hk_attach *attach)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (ended < 0)
 		return -errno;
-	if (WIFEXITED(status))
-		return WEXITSTATUS(status) ? -ECHILD : 0;
-	hk_error("Hooker userspace was killed by signal %d (%s)", WTERMSIG(status),
-		 strsignal(WTERMSIG(status)));
+	/* First of all, or a new connection would agree to be relayed by nobody. */
+	hk_attach_stop(attach);
+	if (WIFSIGNALED(status))
+		hk_error("Hooker userspace was killed by signal %d (%s)", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
 	destroy_orphans(attach);
-	return -ECHILD;
+	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -ECHILD;
 }
 
 static int supervise(struct hk_attach *attach, struct hk_settings *settings,
@@ -193,9 +194,11 @@ static int supervise(struct hk_attach *attach, struct hk_settings *settings,
 		if (getppid() != self)
 			_exit(1);
 		err = serve(attach, settings, source, ready[1]);
-		/* Killed supervisor: what no bpf_link holds is ours to take away. */
-		if (getppid() != self)
+		/* Killed supervisor: what it would have done is ours to do. */
+		if (getppid() != self) {
+			destroy_orphans(attach);
 			hk_attach_close(attach);
+		}
 		fflush(NULL);
 		_exit(err ? 1 : 0);
 	}

@@ -15,8 +15,9 @@ static int is_ip4(const struct hk_flow_key *key)
 	return !key->remote_ip[0] && !key->remote_ip[1] && key->remote_ip[2] == htonl(0xffff);
 }
 
-static int destroy_one(struct mnl_socket *nl, const struct hk_flow_key *key, uint32_t seq)
+static int destroy_one(struct mnl_socket *nl, const struct hk_victim *victim, uint32_t seq)
 {
+	const struct hk_flow_key *key = &victim->key;
 	char buffer[MNL_SOCKET_BUFFER_SIZE];
 	struct nlmsghdr *msg = mnl_nlmsg_put_header(buffer);
 	struct inet_diag_req_v2 *req;
@@ -39,8 +40,9 @@ static int destroy_one(struct mnl_socket *nl, const struct hk_flow_key *key, uin
 		memcpy(req->id.idiag_src, key->local_ip, sizeof(key->local_ip));
 		memcpy(req->id.idiag_dst, key->remote_ip, sizeof(key->remote_ip));
 	}
-	req->id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
-	req->id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+	/* inet_diag_find_one_icsk() takes the listener where there is no such connection any more. */
+	req->id.idiag_cookie[0] = (uint32_t)victim->cookie;
+	req->id.idiag_cookie[1] = victim->cookie >> 32;
 	if (mnl_socket_sendto(nl, msg, msg->nlmsg_len) < 0)
 		return -errno;
 	len = mnl_socket_recvfrom(nl, buffer, sizeof(buffer));
@@ -49,7 +51,7 @@ static int destroy_one(struct mnl_socket *nl, const struct hk_flow_key *key, uin
 	return mnl_cb_run(buffer, len, seq, mnl_socket_get_portid(nl), NULL, NULL) < 0 ? -errno : 0;
 }
 
-int hk_sock_destroy_flows(const struct hk_flow_key *keys, unsigned int count)
+int hk_sock_destroy(const struct hk_victim *victims, unsigned int count)
 {
 	struct mnl_socket *nl = mnl_socket_open(NETLINK_SOCK_DIAG);
 	int destroyed = 0, err = 0;
@@ -60,7 +62,7 @@ int hk_sock_destroy_flows(const struct hk_flow_key *keys, unsigned int count)
 	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0)
 		err = -errno;
 	for (i = 0; !err && i < count; i++) {
-		int ret = destroy_one(nl, &keys[i], i + 1);
+		int ret = destroy_one(nl, &victims[i], i + 1);
 
 		if (!ret)
 			destroyed++;
@@ -71,22 +73,17 @@ int hk_sock_destroy_flows(const struct hk_flow_key *keys, unsigned int count)
 	return err ? err : destroyed;
 }
 
-int hk_sock_destroy(const struct sock_key *keys, unsigned int count)
+int hk_sock_destroy_one(const struct sock_key *key, uint64_t cookie)
 {
-	struct hk_flow_key *flows = calloc(count, sizeof(*flows));
-	unsigned int i;
-	int ret;
+	struct hk_victim victim = {
+		.key = {
+			.local_ip = { 0, 0, htonl(0xffff), key->src_ip4 },
+			.remote_ip = { 0, 0, htonl(0xffff), key->dst_ip4 },
+			.local_port = key->src_port,
+			.remote_port = key->dst_port,
+		},
+		.cookie = cookie,
+	};
 
-	if (!flows)
-		return -ENOMEM;
-	for (i = 0; i < count; i++) {
-		flows[i].local_ip[2] = flows[i].remote_ip[2] = htonl(0xffff);
-		flows[i].local_ip[3] = keys[i].src_ip4;
-		flows[i].remote_ip[3] = keys[i].dst_ip4;
-		flows[i].local_port = keys[i].src_port;
-		flows[i].remote_port = keys[i].dst_port;
-	}
-	ret = hk_sock_destroy_flows(flows, count);
-	free(flows);
-	return ret;
+	return hk_sock_destroy(&victim, 1);
 }

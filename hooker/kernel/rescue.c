@@ -158,6 +158,7 @@ static void abort_flow(struct hk_rescue *rescue, const struct hk_flow_key *key,
 		       const struct hk_flow *flow)
 {
 	struct timespec now;
+	struct hk_victim victim = { .key = *key, .cookie = flow->cookie };
 	struct hk_path path = { .reason = HK_REASON_ABORTED, .count = 1 };
 	struct hk_path_key path_key = { .transport = flow->agreed };
 
@@ -165,7 +166,7 @@ static void abort_flow(struct hk_rescue *rescue, const struct hk_flow_key *key,
 	path.at_ns = now.tv_sec * 1000000000ULL + now.tv_nsec;
 	memcpy(path_key.remote_ip, key->remote_ip, sizeof(path_key.remote_ip));
 	bpf_map_update_elem(rescue->paths_fd, &path_key, &path, BPF_ANY);
-	if (hk_sock_destroy_flows(key, 1) != 1)
+	if (hk_sock_destroy(&victim, 1) != 1)
 		return;
 	hk_warn("a connection from port %u to port %u was aborted: its peer answers, but the path "
 		"lets neither the transport nor the way back to TCP through",

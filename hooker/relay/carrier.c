@@ -187,11 +187,9 @@ static void input(struct carrier *carrier, const uint8_t *bytes, size_t len,
 		carrier->relay->stats.foreign++;
 		return;
 	}
-	ret = input_frame(pending, now, &frame, from->sin_addr.s_addr, NULL, &reply);
+	ret = input_frame(pending, now, &frame, from->sin_addr.s_addr, carrier, NULL, &reply);
 	if (ret > 0)
 		send_reply(carrier, &reply, from, frame.id.key.src_ip4);
-	else if (!ret && carrier == carrier->relay->udp)
-		conn_follow_to_udp(pending->conn);
 }
 
 /* UDP GRO joins datagrams of equal size; the control message tells which (Linux 5.0). */

@@ -60,6 +60,7 @@ int conn_open(struct hk_relay *relay, const struct hk_event *event)
 	conn->id.key = event->key;
 	conn->id.local_isn = event->local_isn;
 	conn->remote_isn = event->remote_isn;
+	conn->cookie = event->cookie;
 	conn->relay = relay;
 	conn->is_client = event->is_client;
 	conn->transport = event->transport;

@@ -119,7 +119,7 @@ void conn_peer_gone(struct conn *conn, enum hk_reason reason)
 	if (conn->failed)
 		return;
 	/* Nobody holds a FIN back there any more: destroying the socket ends its repetition. */
-	if (hk_sock_destroy(&conn->id.key, 1) < 0)
+	if (hk_sock_destroy_one(&conn->id.key, conn->cookie) < 0)
 		hk_debug("can't destroy the socket on port %u", conn->id.key.src_port);
 	conn_fail(conn, HK_CODE_TIMEOUT, reason);
 	/* The RST it sent is what the peer's application must see, and may have come too early. */

@@ -19,6 +19,7 @@
 #define SUSPECT_NS   700000000ull /* ... and at least so long without an answer */
 /* A daemon that was merely busy answers datagrams and the link at the same time: let it. */
 #define GRACE_NS   50000000ull
+#define REFUSED_NS 5000000000ull
 #define LINK_FRAME 32768 /* bytes; the header counts for less than in a datagram */
 
 /* Since when no answer has come, ns, or 0. */
@@ -34,8 +35,8 @@ static bool suspicious(const struct conn *conn, uint64_t now)
 {
 	struct rdt_stats stats;
 
-	if (conn->refused_at)
-		return conn->heard_at <= conn->refused_at;
+	if (conn->refused_at && conn->heard_at <= conn->refused_at)
+		return true;
 	rdt_stats(conn->rdt, &stats);
 	return stats.pto_count >= SUSPECT_PTOS && stats.waiting_since &&
 	       now - stats.waiting_since >= SUSPECT_NS;
@@ -108,7 +109,10 @@ void fallback_check(struct conn *conn, uint64_t now)
 		return;
 	if (!suspicious(conn, now)) {
 		conn->wanted = NULL;
-		conn->refused_at = 0;
+		/* An answer may have been on its way when the refusal came, and ICMP is rate limited:
+		 * if silence follows, this was the reason. */
+		if (now - conn->refused_at > REFUSED_NS)
+			conn->refused_at = 0;
 	} else if (!conn->wanted) {
 		want_link(conn, now);
 	} else if (now >= conn->move_at) {
@@ -131,7 +135,7 @@ void fallback_refused(struct conn *conn, uint64_t now)
 		conn_peer_gone(conn, HK_REASON_DAEMON_STOPPED);
 		return;
 	}
-	if (conn->link || conn->failed || conn->refused_at)
+	if (conn->link || conn->failed)
 		return;
 	conn->refused_at = now;
 	fallback_check(conn, now);

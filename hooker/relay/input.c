@@ -36,7 +36,8 @@ static struct conn *find(struct hk_relay *relay, const struct rdt_frame *frame)
 }
 
 int input_frame(struct pending *pending, uint64_t now, const struct rdt_frame *frame,
-		uint32_t from_ip4, struct link *link, struct rdt_datagram *reply)
+		uint32_t from_ip4, const struct carrier *carrier, struct link *link,
+		struct rdt_datagram *reply)
 {
 	struct hk_relay *relay = pending->relay;
 	struct iovec direct;
@@ -58,6 +59,8 @@ int input_frame(struct pending *pending, uint64_t now, const struct rdt_frame *f
 	pending->conn = conn;
 	if (link)
 		fallback_follow(conn, link, now);
+	else if (carrier == relay->udp)
+		conn_follow_to_udp(conn);
 	if (conn_input(conn, now, frame, &direct) & RDT_EV_DIRECT)
 		pending->iov[pending->count++] = direct;
 	return 0;

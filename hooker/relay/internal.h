@@ -58,6 +58,7 @@ struct path {
 struct conn {
 	struct conn_id id;
 	uint32_t remote_isn;
+	uint64_t cookie; /* of the application's socket */
 	struct hk_relay *relay;
 	struct path *path;
 	uint8_t transport;	 /* enum hk_transport agreed on */
@@ -65,7 +66,7 @@ struct conn {
 	struct link *link;	 /* its frames travel in TCP */
 	struct link *wanted;	 /* may be its next link */
 	enum hk_reason fallback; /* why, once it has moved */
-	uint64_t refused_at;	 /* datagrams were refused, and nothing was heard since; 0 = no */
+	uint64_t refused_at;	 /* when datagrams were refused lately; 0 = no */
 	uint64_t move_at;	 /* when to move to wanted, if that is up */
 	uint64_t heard_at;	 /* last frame of the peer */
 	uint64_t asked_at;	 /* last probe of an idle connection */
@@ -266,11 +267,12 @@ struct pending {
 };
 
 /*
- * A frame from @from_ip4, on @link or, if that is NULL, in a datagram. Returns 0, 1 = send *reply back,
+ * A frame from @from_ip4, on @link or, if that is NULL, in a datagram of @carrier. Returns 0, 1 = send *reply back,
  * or -EPERM: the sender may not speak for that connection.
  */
 int input_frame(struct pending *pending, uint64_t now, const struct rdt_frame *frame,
-		uint32_t from_ip4, struct link *link, struct rdt_datagram *reply);
+		uint32_t from_ip4, const struct carrier *carrier, struct link *link,
+		struct rdt_datagram *reply);
 /* Hands over what is pending, before the frames' memory is used again. */
 void input_flush(struct pending *pending, uint64_t now);
 

@@ -162,7 +162,7 @@ static int take_frame(struct link *link, struct evbuffer *in, struct pending *pe
 	if (rdt_frame_parse(evbuffer_pullup(in, size), size, &frame))
 		return -EPROTO;
 	link->relay->links->received++;
-	ret = input_frame(pending, now, &frame, link->remote_ip4, link, &reply);
+	ret = input_frame(pending, now, &frame, link->remote_ip4, NULL, link, &reply);
 	if (ret < 0)
 		return -EPROTO;
 	if (ret)

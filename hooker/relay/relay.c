@@ -43,7 +43,7 @@ static int on_event(void *arg, void *data, size_t size)
 		if (!conn_open(relay, event))
 			return 0;
 		hk_error("out of memory: a new connection is reset");
-		hk_sock_destroy(&event->key, 1);
+		hk_sock_destroy_one(&event->key, event->cookie);
 		return 0;
 	}
 	conn = conn_find(relay, &event->key, event->local_isn);
