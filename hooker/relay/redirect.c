@@ -268,6 +268,8 @@ int redirect_open(struct redirect **out, struct hk_relay *relay)
 	err = redirect->buffer ? open_sockets(redirect) : -ENOMEM;
 	if (err) {
 		hk_error("can't set up the redirection socket: %s", strerror(-err));
+		if (err == -ENETUNREACH || err == -EADDRNOTAVAIL)
+			hk_hint("the loopback interface is down: `ip link set lo up`");
 		goto out;
 	}
 	redirect->readable = event_new(relay->base, redirect->app_side, EV_READ | EV_PERSIST,

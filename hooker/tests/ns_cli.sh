@@ -51,7 +51,7 @@ sound_metrics()
 
 sample() { awk -v name="$1" '$1 == name { print $2 }' "$2"; }
 
-plan 50
+plan 52
 hosts_up
 # shellcheck disable=SC2016 # expanded on the host
 cgroup=$(on client sh -c 'echo "$TESTBED_CGROUP"')
@@ -163,3 +163,5 @@ like "... no BTF" "$(verdict_of btf)" "^fail remedy"
 like "... no cgroup v2" "$(verdict_of cgroup)" "^fail remedy no cgroup v2"
 like "... a port that is taken" "$(verdict_of ports)" "^fail remedy .*18507/udp"
 like "... somebody else's XDP program" "$(verdict_of xdp)" "^fail remedy eth0 has an XDP program"
+exits "run where loopback is down: fails" 1 unshare -n sh -c 'ip link add d0 type veth peer name d1 && exec "$@"' sh "$HOOKER" run -i d0
+like "... with the remedy" "$TAP_OUT" 'hint: .*ip link set lo up'
