@@ -11,7 +11,7 @@ mkdir -p "$copy/results"
 cp -r "$root/README.md" "$root/scenarios" "$root/plots" "$copy/"
 cp -r "$root/results/reference" "$copy/results/"
 
-plan 7
+plan 9
 rows() { grep -c '^| [a-z0-9]*-[0-9A-Z]* | ' "$1" || true; }
 is 'a row for each of the summary' "$(rows "$root/README.md")" \
 	"$(($(wc -l <"$root/results/reference/paper/summary.csv") - 1))"
@@ -29,3 +29,11 @@ sed -i -E 's/^(paper,[^,]*,[^,]*,[^,]*,relay-udp,([^,]*,){7})[^,]*/\155.000/' "$
 like 'and another if the numbers are others' "$(grep 'adds 55 ms (UDP)' "$copy/README.md")" '\*\*reproduced\*\* \| relay-udp adds \+55 ms'
 is 'no cell of the reference failed' \
 	"$(awk -F, 'NR > 1 && ($9 > 0 || $17 != "ok")' "$root/results/reference/paper/summary.csv")" ''
+# A fallback that ends elsewhere than on TCP is none.
+fallback() {
+	jq -rn -L "$root/scenarios/lib/report" --arg ended "$1" 'include "claims"; {scenarios: [{name: "fallback", state: "finished", rows: [],
+		findings: [["mode"], ["tcp", "1", "ok", "3", "0", "0", "tcp", "100", ""], ["relay-udp", "1", "ok", "3", "900", "0", $ended, "100", ""]]}]}
+		| claims[] | select(.id == "fallback") | "\(.verdict): \(.because)"'
+}
+like 'fallback: its data decide' "$(fallback tcp)" '^exceeded: 1 transfers .*longest stall 900 ms'
+like 'fallback: to UDP is none' "$(fallback udp)" '^not reproduced: 1 of 1'
