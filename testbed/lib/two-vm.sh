@@ -81,7 +81,7 @@ twovm_run()
 		local -n qemu=TWO_QEMU_$role
 		VM_QEMU=("${qemu[@]}")
 		# The client connects to the server's socket once, at its start.
-		[[ $role == server ]] || tb_wait 20 test -S "$VM_DIR/link" || vm_end "$VM_DIR/server" 1 "the server's guest" || exit
+		[[ $role == server ]] || tb_wait 20 twovm_listens "$VM_DIR/link" || vm_end "$VM_DIR/server" 1 "the server's guest" || exit
 		vm_start "$VM_DIR/$role"
 		# shellcheck disable=SC2153
 		[[ $role == server ]] && pid_server=$VM_PID || pid_client=$VM_PID
@@ -111,6 +111,12 @@ twovm_run()
 		vm_end "$VM_DIR/server" 0 "the server's guest" || :
 	fi
 	exit "$code"
+}
+
+# twovm_listens PATH: bind() makes the file, listen() opens it: who connects in between is refused.
+twovm_listens()
+{
+	awk -v path="$1" '$4 == "00010000" && substr($0, length($0) - length(path) + 1) == path { found = 1 } END { exit !found }' /proc/net/unix
 }
 
 twovm_gone()
