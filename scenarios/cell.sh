@@ -55,12 +55,14 @@ cell_phase() { # MICROSECONDS, below a second
 	sleep "0.$micros"
 }
 
-# Clients that are to begin together need time to be started: 30 ms each, of virtual time mostly.
+# Clients that are to begin together need time to be started: 30 ms each, of virtual time mostly. Real time
+# passes while others have the processors, too.
 together() { # N
-	local up
+	local up lead=$((20 + 3 * $1))
 	(($1 > 1)) || return 0
+	[[ ${TESTBED_CLOCK-} == virtual ]] || lead=$((100 + 10 * $1))
 	read -r up _ </proc/uptime
-	printf -- '--start-at %d0000000' $((10#${up/./} + 20 + 3 * $1))
+	printf -- '--start-at %d0000000' $((10#${up/./} + lead))
 }
 
 # transfer MODE FILE N: N clients at the same instant; what each printed goes to transfer.1 …, the worst exit code

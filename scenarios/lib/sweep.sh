@@ -23,8 +23,7 @@ sweep_fingerprint() {
 
 sweep_state_of() { jq -r '.state // "none"' "$1/run.json" 2>/dev/null || echo none; }
 
-# One after the other in the terminal, or many at once by GNU parallel, here or by ssh. A remote point
-# comes back as an archive on standard output; several of them one after the other are one archive.
+# One after the other in the terminal, or many at once by GNU parallel, here or by ssh.
 sweep_points() {
 	local value point
 	local -a values options=() command
@@ -39,7 +38,7 @@ sweep_points() {
 		return
 	fi
 	type -P parallel >/dev/null || die "GNU parallel is needed for --jobs and --workers: make deps"
-	options=(--will-cite --jobs "$jobs_asked" --joblog "$result/points.log")
+	options=(--will-cite --jobs "$jobs_asked" --joblog "$result/points.log" --results "$result/points")
 	sweep_options '{}'
 	printf -v point '%q ' "$root/scenarios/run" "$conf" "${sweep_overrides[@]}"
 	point="${point//\\\{\\\}/\{\}}--into $(printf %q "$result")/{}"
@@ -49,8 +48,22 @@ sweep_points() {
 		[[ -z ${SCENARIOS_SSH-} ]] || options+=(--ssh "$SCENARIOS_SSH")
 		command=("$point >&2; code=\$?; tar -cf - -C $(printf %q "$result") --exclude=.lock --exclude='work-*' {} && exit \$code")
 	fi
-	{ parallel "${options[@]}" "${command[@]}" ::: "${values[@]}" 9>&- || true; } |
-		tar -xif - -C "$result" 2>"$result/points.err" || [[ -z $workers ]] || die "can't unpack what the workers sent: $(head -n1 "$result/points.err")"
+	parallel "${options[@]}" "${command[@]}" ::: "${values[@]}" 9>&- >/dev/null || true
+	[[ -z $workers ]] || sweep_unpack "${values[@]}"
+	rm -rf "$result/points"
+}
+
+# sweep_unpack VALUE…: a point that a worker made came back as an archive on its standard output.
+sweep_unpack() {
+	local value archive seq=0
+	for value; do
+		seq=$((seq + 1))
+		archive=$result/points/1/$value/stdout
+		[[ -s $archive ]] || die "the worker of $(sweep_key)=$value sent nothing: $(
+			awk -F'\t' -v seq=$seq '$1 == seq { print "exit", $7 ", signal", $8 }' "$result/points.log")"
+		tar -xf "$archive" -C "$result" 2>"$result/points.err" ||
+			die "can't unpack what the worker of $(sweep_key)=$value sent: $(head -n1 "$result/points.err")"
+	done
 	rm -f "$result/points.err"
 }
 
