@@ -55,48 +55,28 @@ cell_phase() { # MICROSECONDS, below a second
 	sleep "0.$micros"
 }
 
-# Clients that are to begin together need time to be started: 30 ms each, of virtual time mostly. Real time
-# passes while others have the processors, too.
-together() { # N
-	local up lead=$((20 + 3 * $1))
-	(($1 > 1)) || return 0
-	[[ ${TESTBED_CLOCK-} == virtual ]] || lead=$((100 + 10 * $1))
-	read -r up _ </proc/uptime
-	printf -- '--start-at %d0000000' $((10#${up/./} + lead))
-}
-
-# transfer MODE FILE N: N clients at the same instant; what each printed goes to transfer.1 …, the worst exit code
-# to transfer_rc.
+# transfer MODE FILE N: N clients at the same instant; what they printed goes to the file `transfer`, the worst exit
+# code to transfer_rc.
 transfer() {
-	local mode=$1 file=$2 parallel=$3 i pid rc limit=$TIMEOUT
-	local -a clients=() before to start
+	local mode=$1 file=$2 parallel=$3 limit=$TIMEOUT
+	local -a before to
 	read -ra before <<<"${launch[$mode/client]-}"
 	read -ra to <<<"${goal[$mode]}"
 	# Virtual minutes can pass in no time while the guest waits for the host, after the transfer as well.
 	[[ ${TESTBED_CLOCK-} != virtual ]] || limit=$((TIMEOUT * 100))
-	read -ra start <<<"$(together "$parallel")"
 	transfer_rc=0
-	for ((i = 1; i <= parallel; i++)); do
-		(on "$mode" client timeout "$limit" "${before[@]}" "$fast/bin/stream" fetch "${to[@]}" "$file" \
-			--same-as "$fast/files/$file" "${start[@]}") >"$fast/transfer.$i" 2>"$fast/transfer.err" &
-		clients+=($!)
-	done
-	for pid in "${clients[@]}"; do
-		rc=0
-		wait "$pid" || rc=$?
-		((rc == 0)) || transfer_rc=$rc
-	done
+	(on "$mode" client timeout "$limit" "${before[@]}" "$fast/bin/stream" fetch "${to[@]}" "$file" \
+		--same-as "$fast/files/$file" --clients "$parallel") >"$fast/transfer" 2>"$fast/transfer.err" || transfer_rc=$?
 }
 
-# cell_transfers N: what the clients printed, null for nothing, with commas between.
+# cell_transfers N: what N clients printed, null for nothing, with commas between.
 cell_transfers() {
-	local i line all=''
-	for ((i = 1; i <= $1; i++)); do
-		line=''
-		read -r line <"$fast/transfer.$i" || true
-		all+="${all:+,}${line:-null}"
-	done
-	printf '%s' "$all"
+	local i
+	local -a lines
+	mapfile -t lines <"$fast/transfer"
+	for ((i = ${#lines[@]}; i < $1; i++)); do lines+=(null); done
+	local IFS=,
+	printf '%s' "${lines[*]}"
 }
 
 # record SEQ JSON: the file appears last and whole.

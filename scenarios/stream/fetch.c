@@ -27,7 +27,7 @@ struct fetch {
 	const char *output, *push, *same_as;
 	unsigned int timeout_s;
 	uint64_t abort_after; /* 0 = never */
-	uint64_t start_at_ns; /* on the monotonic clock; 0 = at once */
+	unsigned int clients;
 	uint64_t every_ns;    /* 0 = no series */
 	bool count_damage;
 
@@ -96,21 +96,6 @@ static int dial(struct fetch *f)
 out:
 	freeaddrinfo(ai);
 	return err;
-}
-
-/* Many clients started one after another begin at the same instant. */
-static int wait_start(struct fetch *f)
-{
-	struct timespec at = { .tv_sec = f->start_at_ns / 1000000000,
-			       .tv_nsec = f->start_at_ns % 1000000000 };
-
-	if (!f->start_at_ns)
-		return 0;
-	if (st_now_ns() > f->start_at_ns)
-		return fail(f, "the moment to start had passed");
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
-		;
-	return 0;
 }
 
 static void *push_body(void *arg)
@@ -316,7 +301,35 @@ static int report(struct fetch *f)
 	json_dumpf(out, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(out);
-	return f->error[0] || fflush(stdout) ? STREAM_FAILED : STREAM_OK;
+	return fflush(stdout) || f->error[0] ? STREAM_FAILED : STREAM_OK;
+}
+
+/* One client, from its memory to its line of JSON. @gate: NULL, or what all wait at before the first begins. */
+static int client(void *arg, struct st_gate *gate)
+{
+	struct fetch *f = arg;
+	int status;
+	int err;
+
+	/* In the client's own process: pages that a fork() shares would be copied while the clock runs. */
+	if (f->expected.len) {
+		err = st_bytes_reserve(&f->body, f->expected.len);
+		if (err)
+			fail(f, "no memory for %zu bytes: %s", f->expected.len, strerror(-err));
+	}
+	if (f->every_ns)
+		f->series = json_array();
+	st_gate_wait(gate);
+	if (!f->error[0])
+		transfer(f);
+	status = report(f);
+	if (f->error[0])
+		fprintf(stderr, "stream fetch: %s\n", f->error);
+	if (f->fd >= 0)
+		close(f->fd);
+	json_decref(f->series);
+	st_bytes_free(&f->body);
+	return status;
 }
 
 static error_t parse_fetch(int key, char *arg, struct argp_state *state)
@@ -339,10 +352,10 @@ static error_t parse_fetch(int key, char *arg, struct argp_state *state)
 		if (*end || !f->abort_after)
 			argp_error(state, "--abort-after takes a number of bytes, not '%s'", arg);
 		return 0;
-	case 'b':
-		f->start_at_ns = strtoull(arg, &end, 10);
-		if (*end || !f->start_at_ns)
-			argp_error(state, "--start-at takes nanoseconds, not '%s'", arg);
+	case 'c':
+		f->clients = strtoul(arg, &end, 10);
+		if (*end || !f->clients)
+			argp_error(state, "--clients takes a number, not '%s'", arg);
 		return 0;
 	case 't':
 		f->timeout_s = strtoul(arg, &end, 10);
@@ -361,6 +374,8 @@ static error_t parse_fetch(int key, char *arg, struct argp_state *state)
 			argp_error(state, "a file name of that kind can't be asked for");
 		if (strcmp(f->name, "-") == 0 && !f->push)
 			argp_error(state, "NAME '-' (fetch nothing) needs --push");
+		if (f->clients > 1 && (f->output || f->every_ns))
+			argp_error(state, "--output and --series are for one client");
 		return 0;
 	default: return ARGP_ERR_UNKNOWN;
 	}
@@ -379,7 +394,8 @@ int cmd_fetch(int argc, char **argv)
 		  0 },
 		{ "series", 'i', "MS", 0, "add [nanoseconds, bytes] at most every MS milliseconds",
 		  0 },
-		{ "start-at", 'b', "NS", 0, "begin when the monotonic clock says so, not before",
+		{ "clients", 'c', "N", 0,
+		  "be N clients, processes of their own that begin at the same instant; a line each",
 		  0 },
 		{ "abort-after", 'a', "N", 0, "reset the connection after N bytes", 0 },
 		{ 0 },
@@ -391,7 +407,7 @@ int cmd_fetch(int argc, char **argv)
 		.doc = "Fetch NAME (`-`: nothing) and print one line of JSON; times are nanoseconds "
 		       "since just before connect(). Exit 0 only if every byte arrived.",
 	};
-	struct fetch f = { .fd = -1, .timeout_s = 60 };
+	struct fetch f = { .fd = -1, .timeout_s = 60, .clients = 1 };
 	const char *bad = NULL;
 	int status;
 	int err = 0;
@@ -402,21 +418,9 @@ int cmd_fetch(int argc, char **argv)
 		bad = f.push;
 	if (!err && f.same_as && (err = st_bytes_map(&f.expected, f.same_as)))
 		bad = f.same_as;
-	if (!err && f.same_as && (err = st_bytes_reserve(&f.body, f.expected.len)))
-		bad = "memory";
-	if (f.every_ns)
-		f.series = json_array();
 	if (bad)
 		fail(&f, "can't read '%s': %s", bad, strerror(-err));
-	else if (!wait_start(&f))
-		transfer(&f);
-	status = report(&f);
-	if (f.error[0])
-		fprintf(stderr, "stream fetch: %s\n", f.error);
-	if (f.fd >= 0)
-		close(f.fd);
-	json_decref(f.series);
-	st_bytes_free(&f.body);
+	status = f.clients > 1 ? st_crowd(f.clients, client, &f) : client(&f, NULL);
 	st_bytes_free(&f.expected);
 	st_bytes_free(&f.outgoing);
 	return status;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -247,6 +248,17 @@ static void accept_forever(int listener, const struct serve_options *o)
 	}
 }
 
+/* A client takes two descriptors, its connection and the file; the usual soft limit is 1024. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 static error_t parse_serve(int key, char *arg, struct argp_state *state)
 {
 	struct serve_options *o = state->input;
@@ -308,6 +320,7 @@ int cmd_serve(int argc, char **argv)
 		close(o.root_fd);
 		return listener == -EINVAL ? STREAM_USAGE : STREAM_FAILED;
 	}
+	raise_descriptors();
 	signal(SIGTERM, stop);
 	signal(SIGINT, stop);
 	printf("listening on %s %u\n", o.bind, port);

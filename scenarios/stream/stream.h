@@ -51,6 +51,15 @@ int st_read_line(int fd, char *line, size_t room);
 /* Read to the end of the stream, counting the bytes and hashing them once all have arrived. */
 int st_drain(int fd, struct st_bytes *into);
 
+/*
+ * Be @n clients: each runs @client in a process of its own, which calls st_gate_wait() once it is
+ * prepared and goes on when all are. Returns the worst exit status.
+ */
+struct st_gate;
+int st_crowd(unsigned int n, int (*client)(void *arg, struct st_gate *gate), void *arg);
+/* Without a gate (NULL) there is nobody to wait for. */
+void st_gate_wait(struct st_gate *gate);
+
 /* Close at once with a reset (RST) instead of an end of stream. */
 void st_abort(int fd);
 

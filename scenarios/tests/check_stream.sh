@@ -24,7 +24,7 @@ sha() { sha256sum "$1" | cut -d' ' -f1; }
 different() { ! cmp -s "$1" "$2"; }
 field() { jq -r ".$2" <<<"$1"; }
 
-plan 52
+plan 54
 mkdir "$work/files"
 
 for file in text:3072 image:522240 video:27262976; do
@@ -109,14 +109,13 @@ exits 'no such folder: exit 1' 1 "$stream" serve --root "$work/none"
 exits 'a bad option: exit 2' 2 "$stream" fetch --nonsense
 exits 'a bad kind: exit 2' 2 "$stream" generate --kind sound --size 3 --output "$work/again"
 
-# Two clients that are to begin together: neither before its moment, which must not have passed.
-serve together
-read -r now _ </proc/uptime
-at=$((10#${now/./} + 30))0000000
-"$stream" fetch 127.0.0.1 "$port" text --start-at "$at" >"$work/late.json" &
-other=$!
-"$stream" fetch 127.0.0.1 "$port" text --start-at "$at" >/dev/null
-wait $other
-read -r now _ </proc/uptime
-ok 'a client waits for the moment it was told' test $((10#${now/./})) -ge $((${at%0000000})) -a "$(field "$(cat "$work/late.json")" error)" = null
-exits 'and fails if it has passed' 1 "$stream" fetch 127.0.0.1 "$port" text --start-at 1
+# Two hundred clients of one program: each prints its line, all begin before the first ends.
+ulimit -S -n 256 # the server helps itself to more; two hundred clients take four hundred
+serve crowd
+"$stream" fetch 127.0.0.1 "$port" text --same-as "$work/files/text" --clients 200 >"$work/crowd" && rc=0 || rc=$?
+is 'two hundred clients at once: exit 0, a line each' "$rc $(wc -l <"$work/crowd")" '0 200'
+is 'each with a connection of its own and every byte' \
+	"$(jq -sc '[map(select(.identical and .error == null)) | length, (map(.local_port) | unique | length)]' "$work/crowd")" '[200,200]'
+"$stream" fetch 127.0.0.1 "$port" text --same-as "$work/files/image" --clients 3 >"$work/crowd" 2>/dev/null && rc=0 || rc=$?
+is 'one that fails fails all' "$rc $(wc -l <"$work/crowd")" '1 3'
+exits 'a file that many would write: usage' 2 "$stream" fetch 127.0.0.1 "$port" text --clients 2 --output "$work/got"
