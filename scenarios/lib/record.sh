@@ -74,18 +74,6 @@ record_shortened() {
 	mv "$result/run.json.tmp" "$result/run.json"
 }
 
-# precise_enough: after REPS whole repetitions, is each interval's half width at most PRECISION of its
-# median? Asked once a repetition.
-precise_enough() {
-	local each whole
-	each=$(($(wc -w <<<"${CONFIG[MODES]}") * $(wc -w <<<"${CONFIG[FILES]}")))
-	whole=$(($(wc -l <"$result/cells.jsonl") / each - CONFIG[WARMUP]))
-	((whole >= CONFIG[REPS] && whole > ${precise_asked:-0})) || return 1
-	precise_asked=$whole
-	"$root/build/scenarios/summarise" "$result/run.json" "$result/cells.jsonl" |
-		awk -F, -v most="${CONFIG[PRECISION]%\%}" 'NR > 1 && $10 != "" && ($12 - $11) / 2 > $10 * most / 100 { wide = 1 } END { exit wide }'
-}
-
 record_state() { # STATE
 	jq --arg state "$1" --arg now "$(date -u +%FT%TZ)" --argjson wall "$SECONDS" \
 		'.state = $state | .finished = $now | .wall_s = ((.wall_s // 0) + $wall)' \
