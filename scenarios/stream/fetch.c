@@ -28,7 +28,7 @@ struct fetch {
 	unsigned int timeout_s;
 	uint64_t abort_after; /* 0 = never */
 	unsigned int clients;
-	uint64_t every_ns;    /* 0 = no series */
+	uint64_t every_ns; /* 0 = no series */
 	bool count_damage;
 
 	int fd;
