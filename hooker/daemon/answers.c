@@ -128,28 +128,34 @@ static void count_word(json_t *object, const char *word)
 }
 
 struct summary {
+	const struct hk_relay *relay;
 	json_t *transports, *reasons;
 	int total, closing;
 };
 
 static int add_to_summary(void *arg, const struct hk_flow_key *key, const struct hk_flow *flow)
 {
+	enum hk_transport transport = hk_flow_transport(flow);
+	enum hk_reason reason = flow->reason;
 	struct summary *summary = arg;
+	struct sock_key sock;
 
-	(void)key;
 	if (flow->state == HK_FLOW_CLOSING) {
 		summary->closing++;
 		return 0;
 	}
 	summary->total++;
-	count_word(summary->transports, hk_transport_name(hk_flow_transport(flow)));
-	count_word(summary->reasons, hk_reason_name(flow->reason));
+	if (summary->relay && flow->state != HK_FLOW_TCP && hk_flow_key_to_sock(key, &sock))
+		hk_relay_flow_moved(summary->relay, &sock, flow->local_isn, &transport, &reason);
+	count_word(summary->transports, hk_transport_name(transport));
+	count_word(summary->reasons, hk_reason_name(reason));
 	return 0;
 }
 
 json_t *flow_summary_json(const struct daemon *daemon)
 {
 	struct summary summary = {
+		.relay = daemon->relay,
 		.transports = json_pack("{s:i, s:i, s:i}", "tcp", 0, "udp", 0, "udplite", 0),
 		.reasons = json_object(),
 	};

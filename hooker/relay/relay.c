@@ -167,10 +167,29 @@ unsigned int hk_relay_connections(const struct hk_relay *relay)
 	return HASH_COUNT(relay->conns);
 }
 
+static bool moved(const struct conn *conn, enum hk_transport *transport, enum hk_reason *reason)
+{
+	if (!conn->fallback && !conn->moved)
+		return false;
+	*transport = conn->fallback ? HK_TRANSPORT_TCP : HK_TRANSPORT_UDP;
+	*reason = conn->fallback ?: conn->moved;
+	return true;
+}
+
+bool hk_relay_flow_moved(const struct hk_relay *relay, const struct sock_key *key,
+			 uint32_t local_isn, enum hk_transport *transport, enum hk_reason *reason)
+{
+	struct conn *conn = conn_find((struct hk_relay *)relay, key, local_isn);
+
+	return conn && moved(conn, transport, reason);
+}
+
 json_t *hk_relay_flow_json(const struct hk_relay *relay, const struct sock_key *key,
 			   uint32_t local_isn)
 {
 	struct conn *conn = conn_find((struct hk_relay *)relay, key, local_isn);
+	enum hk_transport transport;
+	enum hk_reason reason;
 	struct rdt_stats st;
 	json_t *object;
 
@@ -186,16 +205,15 @@ json_t *hk_relay_flow_json(const struct hk_relay *relay, const struct sock_key *
 			   (json_int_t)st.rtx_packets, "probe_timeouts", (json_int_t)st.pto_total,
 			   "memory_bytes", (json_int_t)conn->memory, "unread_bytes",
 			   (json_int_t)conn->unread, "paired", conn->slot != HK_SLOT_NONE);
-	if (conn->fallback && object) { /* the BPF programs' flow has what was agreed on */
-		json_object_set_new(object, "transport", json_string("tcp"));
-		json_object_set_new(object, "reason", json_string(hk_reason_name(conn->fallback)));
+	/* The BPF programs' flow has what was agreed on. */
+	if (object && moved(conn, &transport, &reason)) {
+		json_object_set_new(object, "transport", json_string(hk_transport_name(transport)));
+		json_object_set_new(object, "reason", json_string(hk_reason_name(reason)));
+	}
+	if (object && conn->fallback) {
 		json_object_set_new(object, "agreed",
 				    json_string(hk_transport_name(conn->transport)));
 		json_object_set_new(object, "stall_ms", json_integer(conn->stall_ns / 1000000));
-	} else if (conn->moved && object) {
-		json_object_set_new(object, "transport",
-				    json_string(hk_transport_name(HK_TRANSPORT_UDP)));
-		json_object_set_new(object, "reason", json_string(hk_reason_name(conn->moved)));
 	}
 	return object;
 }

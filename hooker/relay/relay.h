@@ -50,6 +50,13 @@ void hk_relay_leave_udplite(struct hk_relay *relay);
 unsigned int hk_relay_connections(const struct hk_relay *relay);
 
 /*
+ * What carries connection @key now and why, where that is not what was agreed on: it has moved to a
+ * link (TCP) or to UDP. False: as agreed, or not the relay's. @local_isn in host byte order.
+ */
+bool hk_relay_flow_moved(const struct hk_relay *relay, const struct sock_key *key,
+			 uint32_t local_isn, enum hk_transport *transport, enum hk_reason *reason);
+
+/*
  * What the relay knows of connection @key beyond its hk_flow: bytes, RTT, window. A new object or
  * NULL. @local_isn in host byte order.
  */

@@ -65,7 +65,9 @@ shown_by_flows()
 	path 'meta l4proto 17 drop' || return 1
 	background held client socat -u "SYSTEM:echo GET text; sleep 30" "TCP:$SERVER:8080"
 	local held=$PID
-	wait_until 5 flow_of 8080 '.transport == "tcp" and .reason == "blackhole" and .agreed == "udp" and .stall_ms > 0'
+	wait_until 5 flow_of 8080 '.transport == "tcp" and .reason == "blackhole" and .agreed == "udp" and .stall_ms > 0' &&
+		on client "$HOOKER" status --json |
+		jq -e '.flows | .by_transport.udp == 0 and .by_transport.tcp >= 1 and .by_reason.blackhole >= 1'
 	local status=$?
 	kill "$held"
 	return $status
