@@ -35,6 +35,21 @@ on()
 	"$ROOT/testbed/testbed" exec "$host" -- "$@"
 }
 
+# path [RULE]: what the router does to what it forwards, in nft's words. No rule: everything passes.
+path()
+{
+	on router nft -f - <<-END
+		table inet path
+		delete table inet path
+		table inet path {
+			chain forward {
+				type filter hook forward priority 0
+				${1-}
+			}
+		}
+	END
+}
+
 # background NAME HOST CMD…: the same in the background; output to $WORK/NAME.out, $PID is its pid.
 background()
 {

@@ -6,21 +6,6 @@ cd "$(dirname "$0")/../.."
 . testbed/lib/tap.sh
 . hooker/tests/lib.sh
 
-# path [RULE]: what the router does to what it forwards, in nft's words. No rule: everything passes.
-path()
-{
-	on router nft -f - <<-END
-		table inet path
-		delete table inet path
-		table inet path {
-			chain forward {
-				type filter hook forward priority 0
-				${1-}
-			}
-		}
-	END
-}
-
 restart()
 {
 	local host

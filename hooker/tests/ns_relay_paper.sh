@@ -5,20 +5,6 @@ cd "$(dirname "$0")/../.."
 . testbed/lib/tap.sh
 . hooker/tests/lib.sh
 
-path()
-{
-	on router nft -f - <<-END
-		table inet path
-		delete table inet path
-		table inet path {
-			chain forward {
-				type filter hook forward priority 0
-				${1-}
-			}
-		}
-	END
-}
-
 # sent HOST PROTOCOL: datagrams its relay has sent.
 sent() { stat "$1" "relay.$2.sent"; }
 
