@@ -212,8 +212,26 @@ void conn_state_changed(struct conn *conn, const struct hk_event *event)
 	conn_touch(conn);
 }
 
+uint64_t *conn_answered_at(struct conn *conn)
+{
+	if (!conn->path)
+		return NULL;
+	return conn->carrier == conn->relay->udp ? &conn->path->udp_answered_at :
+						   &conn->path->udplite_answered_at;
+}
+
+uint64_t conn_silent_since(const struct conn *conn)
+{
+	struct rdt_stats stats;
+
+	rdt_stats(conn->rdt, &stats);
+	return stats.waiting_since;
+}
+
 int conn_input(struct conn *conn, uint64_t now, const struct rdt_frame *frame, struct iovec *direct)
 {
+	uint64_t *answered = conn->link ? NULL : conn_answered_at(conn);
+	uint64_t silent = answered ? conn_silent_since(conn) : 0;
 	int events;
 
 	if (!memory_may_buffer(conn, frame)) {
@@ -224,6 +242,8 @@ int conn_input(struct conn *conn, uint64_t now, const struct rdt_frame *frame, s
 	if (events < 0)
 		return 0;
 	conn->heard_at = now;
+	if (silent && conn_silent_since(conn) != silent)
+		*answered = now;
 	conn_touch(conn);
 	conn->want_read |= events & RDT_EV_WRITABLE && !conn->reading;
 	if (conn->is_client && !(conn->order & HK_ORDER_CONFIRMED))

@@ -16,30 +16,36 @@
 #include "hooker/base/log.h"
 
 #define SUSPECT_PTOS 3
-#define SUSPECT_NS   700000000ull /* ... and at least so long without an answer */
+#define SUSPECT_NS   700000000ull  /* ... and at least so long without an answer */
+#define PATIENCE_NS  7000000000ull /* ... or so long while others of the path are answered */
 /* A daemon that was merely busy answers datagrams and the link at the same time: let it. */
 #define GRACE_NS   50000000ull
 #define REFUSED_NS 5000000000ull
 #define LINK_FRAME 32768 /* bytes; the header counts for less than in a datagram */
 
-/* Since when no answer has come, ns, or 0. */
-static uint64_t silent_since(const struct conn *conn)
+/*
+ * Datagrams that are answered for another connection get through: this one's wait in a queue, of a peer with
+ * more at once than it can do.
+ */
+static bool path_answers(struct conn *conn, uint64_t now)
 {
-	struct rdt_stats stats;
+	const uint64_t *answered = conn_answered_at(conn);
 
-	rdt_stats(conn->rdt, &stats);
-	return stats.waiting_since;
+	return answered && *answered && now - *answered < SUSPECT_NS;
 }
 
-static bool suspicious(const struct conn *conn, uint64_t now)
+static bool suspicious(struct conn *conn, uint64_t now)
 {
 	struct rdt_stats stats;
+	uint64_t silent;
 
 	if (conn->refused_at && conn->heard_at <= conn->refused_at)
 		return true;
 	rdt_stats(conn->rdt, &stats);
-	return stats.pto_count >= SUSPECT_PTOS && stats.waiting_since &&
-	       now - stats.waiting_since >= SUSPECT_NS;
+	if (stats.pto_count < SUSPECT_PTOS || !stats.waiting_since)
+		return false;
+	silent = now - stats.waiting_since;
+	return silent >= PATIENCE_NS || (silent >= SUSPECT_NS && !path_answers(conn, now));
 }
 
 /* New connections to that host need not try; read by hk_path_refused(). */
@@ -60,7 +66,7 @@ static void remember(const struct conn *conn)
 
 static void move(struct conn *conn, struct link *link, enum hk_reason reason, uint64_t now)
 {
-	uint64_t since = silent_since(conn);
+	uint64_t since = conn_silent_since(conn);
 
 	struct relay_stats *stats = &conn->relay->stats;
 
@@ -124,9 +130,26 @@ void fallback_check(struct conn *conn, uint64_t now)
 	}
 }
 
-uint64_t fallback_due(const struct conn *conn)
+uint64_t fallback_due(struct conn *conn)
 {
-	return conn->wanted && link_is_up(conn->wanted) ? conn->move_at : RDT_NEVER;
+	const uint64_t *answered = conn_answered_at(conn);
+	struct rdt_stats stats;
+	uint64_t since;
+
+	if (conn->wanted)
+		return link_is_up(conn->wanted) ? conn->move_at : RDT_NEVER;
+	if (conn->link || conn->failed || conn->relay->options.paper)
+		return RDT_NEVER;
+	rdt_stats(conn->rdt, &stats);
+	if (stats.pto_count < SUSPECT_PTOS || !stats.waiting_since)
+		return RDT_NEVER;
+	since = stats.waiting_since;
+	if (answered && *answered > since)
+		since = *answered;
+	/* Others may be answered without end. */
+	if (since + SUSPECT_NS > stats.waiting_since + PATIENCE_NS)
+		return stats.waiting_since + PATIENCE_NS;
+	return since + SUSPECT_NS;
 }
 
 void fallback_refused(struct conn *conn, uint64_t now)

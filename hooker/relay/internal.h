@@ -50,6 +50,8 @@ enum ending {
 struct path {
 	uint32_t remote_ip4;
 	uint32_t users; /* connections */
+	/* When datagrams of any of them were answered last. All have the same addresses and ports. */
+	uint64_t udp_answered_at, udplite_answered_at;
 	struct rdt_path rdt;
 	UT_hash_handle hh;
 };
@@ -151,6 +153,11 @@ void relay_consume_events(struct hk_relay *relay);
 void relay_settle(struct hk_relay *relay);
 
 /* ---- conn.c: one connection's life ---- */
+
+/* Where it is noted that its carrier's datagrams are answered; NULL: nowhere. */
+uint64_t *conn_answered_at(struct conn *conn);
+/* Since when its packets wait for any answer, ns, or 0. */
+uint64_t conn_silent_since(const struct conn *conn);
 
 struct conn *conn_find(struct hk_relay *relay, const struct sock_key *key, uint32_t local_isn);
 int conn_open(struct hk_relay *relay, const struct hk_event *event);
@@ -310,7 +317,7 @@ void icmp_quoted(struct hk_relay *relay, uint8_t code, const void *quoted, size_
 
 /* Moves @conn, or prepares to, if its datagrams get no answer. Call now and then. */
 void fallback_check(struct conn *conn, uint64_t now);
-uint64_t fallback_due(const struct conn *conn);
+uint64_t fallback_due(struct conn *conn);
 /* The path or the peer's host refuses the datagrams of @conn. */
 void fallback_refused(struct conn *conn, uint64_t now);
 /* The peer has sent a frame of @conn on @link. */

@@ -101,6 +101,35 @@ relayed_again()
 	fetch text && (($(stat client counters.established) > before))
 }
 
+# The datagrams of one connection wait for 2 s, as in the queue of a peer with too much to do, while another's are
+# answered in both directions: that is no path which swallows them.
+busy_peer()
+{
+	local before after trickle asker
+	before="$(fallbacks client) $(fallbacks server)"
+	background echo server socat TCP-LISTEN:9000,reuseaddr,fork PIPE
+	local echo=$PID
+	wait_until 5 listens 9000 || return 1
+	background trickle client socat 'SYSTEM:while sleep 0.02; do echo x; done' "TCP:$SERVER:9000"
+	trickle=$PID
+	rm -f "$WORK/ask"
+	background asker client socat "SYSTEM:until test -e $WORK/ask; do sleep 0.05; done; echo FETCH text; cat >$WORK/asked" \
+		"TCP:$SERVER:8080,sourceport=45001"
+	asker=$PID
+	wait_until 5 flow_of 8080 '.transport == "udp"' && wait_until 5 flow_of 9000 '.transport == "udp"' || return 1
+	# Frames begin behind the UDP header with 12 bytes; then the ports of the connection, its sender's first.
+	path 'meta l4proto 17 @th,160,32 45001 drop; meta l4proto 17 @th,192,32 45001 drop' || return 1
+	: >"$WORK/ask"
+	read -rt 2 <> <(:) || : # what is waited for is that nothing happens
+	path || return 1
+	wait_until 20 grep -q '^OK' "$WORK/asked" || return 1
+	after="$(fallbacks client) $(fallbacks server)"
+	kill "$trickle" "$asker" "$echo" || :
+	printf '%s\n' "$before" "$after"
+	[[ $before == "$after" ]]
+}
+listens() { [[ $(on server ss -Hnlt "sport = :$1") ]]; }
+
 # A stranger's connection to the port, and nonsense on it, change nothing.
 nonsense()
 {
@@ -126,7 +155,7 @@ unknown_counted() { (($(stat server relay.unknown) > $1)); }
 stranger_counted() { (($(stat server relay.links.strangers) > $1)); }
 
 exec 3>&1
-plan 18
+plan 19
 hosts_up
 for transport in udp:17 udplite:136; do
 	number=${transport#*:} transport=${transport%:*}
@@ -142,6 +171,7 @@ for transport in udp:17 udplite:136; do
 	END
 done
 restart --transport udp --remember 0
+ok "one connection is silent while another is answered: neither moves" busy_peer
 ok "8 connections move to one link" many_move
 path
 ok "strangers and nonsense at the link's port" nonsense
