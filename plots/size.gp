@@ -8,8 +8,8 @@ set label 1 '{/:Bold Completion time of one transfer, by size}' at screen 0.012,
 set label 2 'median, 95 % interval' at screen 0.988,0.955 right tc rgb '#555555' font ',11'
 set grid ytics lc rgb '#e4e4e4' lt 1
 set logscale x
-set xrange [700:200e6]
-set xtics ('1 KB' 1024, '10 KB' 10240, '100 KB' 102400, '1 MB' 1048576, '10 MB' 10485760, '100 MB' 104857600)
+set xrange [1400:200e6]
+set xtics ('2 KB' 2048, '10 KB' 10240, '100 KB' 102400, '1 MB' 1048576, '10 MB' 10485760, '100 MB' 104857600)
 unset key
 load 'plots/legend.gp'
 mine(m) = strcol(5) eq m && strlen(strcol(10))
