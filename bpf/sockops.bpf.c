@@ -304,8 +304,7 @@ static __always_inline void hk_option_reserve(struct bpf_sock_ops *ctx)
 	int wanted;
 
 	if (ctx->args[0] == BPF_WRITE_HDR_TCP_CURRENT_MSS) { /* no packet: only the size is asked */
-		hk_sockops_key(ctx, &key, hk_is_ip4(ctx));
-		hk_kernel_mss(ctx, &key);
+		hk_kernel_mss(ctx);
 		return;
 	}
 	if (!(tcp_flags & TCP_FLAG_SYN))
@@ -407,6 +406,9 @@ int hk_sockops(struct bpf_sock_ops *ctx)
 {
 	struct hk_flow_key key;
 
+	/* Asked of every socket, thrice or more in each connection: initial timeout, window, ECN. */
+	if (ctx->op < BPF_SOCK_OPS_TCP_CONNECT_CB || ctx->op == BPF_SOCK_OPS_NEEDS_ECN)
+		return 1;
 	if (hk_is_elsewhere(ctx) || hk_is_own(ctx))
 		return 1;
 	switch (ctx->op) {
@@ -422,9 +424,11 @@ int hk_sockops(struct bpf_sock_ops *ctx)
 		hk_kernel_timeout(&key, ctx->args[0]);
 		break;
 	case BPF_SOCK_OPS_PARSE_HDR_OPT_CB:
+		hk_relay_kick(ctx);
+		if (hk_kernel_has_timestamps_only(ctx))
+			break;
 		hk_sockops_key(ctx, &key, hk_is_ip4(ctx));
 		hk_kernel_told(ctx, &key);
-		hk_relay_kick(ctx);
 		break;
 	}
 	return 1;

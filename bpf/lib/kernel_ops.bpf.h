@@ -15,13 +15,12 @@
 /*
  * The size of a full segment is being worked out: leave room for the header that tc will insert, or
  * for the option of a segment that stays in TCP. Nothing is written, so the MSS of the SYN stays what
- * it was, path MTU discovery is followed, and other connections are not touched.
+ * it was, path MTU discovery is followed, and other connections are not touched. Asked with every
+ * send(): what the socket is watched for tells its flow's datapath without a look into the table.
  */
-static __always_inline void hk_kernel_mss(struct bpf_sock_ops *ctx, const struct hk_flow_key *key)
+static __always_inline void hk_kernel_mss(struct bpf_sock_ops *ctx)
 {
-	struct hk_flow *flow = bpf_map_lookup_elem(&hk_flows, key);
-
-	if (flow && flow->datapath == HK_DATAPATH_KERNEL)
+	if ((ctx->bpf_sock_ops_cb_flags & HK_KERNEL_CALLBACKS) == HK_KERNEL_CALLBACKS)
 		bpf_reserve_hdr_opt(ctx, HK_INSERT, 0);
 }
 
@@ -76,6 +75,20 @@ static __always_inline void hk_kernel_timeout(const struct hk_flow_key *key, __u
 	}
 	flow->twice = HK_TWICE_ON_RTO;
 	hk_counter_inc(HK_COUNT_KERNEL_SUSPECT);
+}
+
+/*
+ * Does the segment at hand have timestamps, and no other option? Once one bore an unknown option, Linux
+ * calls back for each of these as well: its fast path leaves tcp_options_received.saw_unknown alone.
+ */
+static __always_inline int hk_kernel_has_timestamps_only(struct bpf_sock_ops *ctx)
+{
+	void *data = ctx->skb_data, *end = ctx->skb_data_end;
+	struct tcphdr *tcp = data;
+	__be32 *options = (void *)(tcp + 1);
+
+	return (void *)(options + 1) <= end && tcp->doff == 8 &&
+	       *options == bpf_htonl(0x0101080a); /* RFC 7323: NOP, NOP, timestamps, 10 bytes */
 }
 
 /* A segment from the peer, inside the window, bears an unknown option: is it ours, saying "TCP"? */

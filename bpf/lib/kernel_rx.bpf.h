@@ -191,7 +191,7 @@ static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segment
 	struct hk_flow *flow;
 	__u32 payload;
 
-	if ((void *)(tcp + 1) > end)
+	if ((void *)(tcp + 1) > end || tcp->syn)
 		return HK_RX_NOT_OURS;
 	hk_pkt_key(&key, ip, is_ip6, 1, tcp->source, tcp->dest);
 	flow = bpf_map_lookup_elem(&hk_flows, &key);
@@ -199,13 +199,14 @@ static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segment
 		return HK_RX_NOT_OURS;
 	if (tcp->rst)
 		hk_rx_reset(flow, &key, tcp);
-	if (tcp->rst || tcp->syn)
+	if (tcp->rst)
 		return HK_RX_PASS;
-	if (!flow->rx_packets) {
+	if (tcp->urg || !flow->rx_packets) {
 		payload = hk_pkt_payload_len(ip, is_ip6) - tcp->doff * 4;
 		flow->tcp_rx_seq = bpf_ntohl(tcp->seq) + payload;
 	}
-	if (flow->state != HK_FLOW_ACTIVE || !flow->rx_packets ||
+	/* Urgent data is in TCP on purpose (bpf/wire.h). */
+	if (tcp->urg || flow->state != HK_FLOW_ACTIVE || !flow->rx_packets ||
 	    !hk_seq_near(bpf_ntohl(tcp->seq), flow->rx_seq) ||
 	    !hk_seq_near(bpf_ntohl(tcp->ack_seq), flow->rx_ack))
 		return HK_RX_PASS;

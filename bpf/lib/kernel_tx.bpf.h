@@ -203,12 +203,12 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 			hk_tx_insert(skb, skb->tc_index & 0xff, is_ip6);
 		return TC_ACT_UNSPEC;
 	}
-	if (skb->tc_index == HK_TX_CUT && hk_tx_is_whole(skb))
+	if (tcp->syn || skb->tc_index == HK_TX_PLAIN ||
+	    (skb->tc_index == HK_TX_CUT && hk_tx_is_whole(skb)))
 		return TC_ACT_UNSPEC;
 	hk_pkt_key(&key, ip, is_ip6, 0, tcp->source, tcp->dest);
 	flow = bpf_map_lookup_elem(&hk_flows, &key);
-	if (!flow || flow->datapath != HK_DATAPATH_KERNEL || tcp->syn ||
-	    skb->tc_index == HK_TX_PLAIN)
+	if (!flow || flow->datapath != HK_DATAPATH_KERNEL)
 		return TC_ACT_UNSPEC;
 	payload = skb->len - HK_L4(is_ip6) - tcp->doff * 4;
 	seq = tcp->seq;
@@ -220,9 +220,9 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 	}
 	if (flow->state == HK_FLOW_TCP)
 		return TC_ACT_UNSPEC;
-	if (!flow->rx_packets) {
+	if (tcp->urg || !flow->rx_packets) {
 		flow->tcp_tx_seq = seq_end;
-		return hk_tx_probe(skb, flow, &key, is_ip6);
+		return tcp->urg ? TC_ACT_UNSPEC : hk_tx_probe(skb, flow, &key, is_ip6);
 	}
 	/* Segment by segment: a whole super-packet in TCP would look like a path that lets only TCP
 	 * through. */

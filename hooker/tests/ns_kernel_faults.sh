@@ -12,6 +12,7 @@ read -ra transports <<<"${TRANSPORTS:-udp udplite}"
 stall_ms=${STALL_MS:-1000}
 STALL=$ROOT/build/hooker/tests/prog_stall
 URL=http://$SERVER
+REMEMBER_S=20 # longer than a transfer at this rate takes
 RATE=8000000 # slow enough for a fault to come in time on a busy machine
 declare -A PROTO=([udp]=udp [udplite]=udplite)
 
@@ -152,6 +153,25 @@ remembered()
 	[[ $(stat client counters.syn_offered) == "$before" ]]
 }
 
+on_transport_again()
+{
+	local before
+	before=$(stat client counters.kernel_rx)
+	on client curl -sS -o "$WORK/again" "$URL/image" && cmp "$WORK/again" "$WORK/files/image" || return 1
+	(($(stat client counters.kernel_rx) > before + 100))
+}
+
+# With a memory of REMEMBER_S, and the path well again: first the next connection stays in TCP, then one tries.
+expires()
+{
+	fault_on drop
+	transfer $RATE || return 1
+	fault_off
+	[[ $(on client "$HOOKER" stats --json | jq .counters.kernel_fallback) -gt 0 ]] || return 1
+	! on_transport_again || return 1
+	wait_until $((2 * REMEMBER_S)) on_transport_again
+}
+
 # Once the transport is gone, a firewall that tracks TCP windows drops the way back: both ends must hear of it
 # within seconds, and the next connection must work.
 strict_firewall()
@@ -174,9 +194,9 @@ strict_firewall()
 
 cases_before=(drop drop-up drop-down reject strip strip-synack cookies)
 cases_during=(drop drop-up drop-down reject mtu kill-server kill-client restart-server restart-client)
-cases=29
+cases=30
 full=${FULL:-0}
-((full)) && cases=$((cases * ${#transports[@]})) || cases=$((cases + 13 * (${#transports[@]} - 1)))
+((full)) && cases=$((cases * ${#transports[@]})) || cases=$((cases + 14 * (${#transports[@]} - 1)))
 plan $cases
 hosts_up
 on router nft -f - <<-EOF
@@ -212,6 +232,9 @@ for transport in "${transports[@]}"; do
 	stop_both
 	start_both 60
 	ok "$transport: a path that refused is remembered" remembered
+	stop_both
+	start_both $REMEMBER_S
+	ok "$transport: ... and tried again once that has expired" expires
 	stop_both
 	start_both 60
 	ok "$transport: behind a strict firewall it fails loudly, the next one works" strict_firewall
