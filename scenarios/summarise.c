@@ -181,13 +181,22 @@ static int print_transfers(FILE *out, const char *mode, const char *file, const 
 	return 0;
 }
 
-static const char *verdict(const struct input *in, const struct row *row)
+/* How often a mode was to be repeated, at most in->reps times. */
+static size_t reps_of(const struct input *in, const char *mode)
+{
+	const json_t *fewer = json_object_get(json_object_get(in->run, "fewer"), mode);
+	size_t n = json_integer_value(fewer);
+
+	return fewer && n < in->reps ? n : in->reps;
+}
+
+static const char *verdict(const struct input *in, const char *mode, const struct row *row)
 {
 	if (row->failed)
 		return "failed";
 	if (row->unsupported)
 		return "unsupported";
-	return row->n < in->reps ? "incomplete" : "ok";
+	return row->n < reps_of(in, mode) ? "incomplete" : "ok";
 }
 
 static int row_alloc(struct row *row, size_t reps)
@@ -223,7 +232,7 @@ static int print_row(const struct input *in, const char *mode, const json_t *fil
 	err = print_estimate(row.ms, row.n, in->seed);
 	if (!err)
 		err = print_estimate(row.delta, row.paired, in->seed);
-	printf(",%s,%s\n", row.observed, verdict(in, &row));
+	printf(",%s,%s\n", row.observed, verdict(in, mode, &row));
 	if (!err && effects)
 		err = print_effects(effects, mode, text(file, "name"), &row, &tcp);
 	if (!err && transfers)

@@ -7,7 +7,8 @@ declare -A CONFIG=()
 config_defaults() {
 	CONFIG=(
 		[TITLE]='' [FILES]='' [MODES]='tcp' [REPS]=20 [WARMUP]=1 [SEED]=1 [BACKEND]=vm
-		[KERNEL]='' [RTT]=0 [LOSS]='' [RATE]='' [MTU]='' [LIMIT]='' [CORRUPT]='' [SEND]=send [TIMEOUT]=120
+		[KERNEL]='' [RTT]=0 [LOSS]='' [RATE]='' [MTU]='' [LIMIT]='' [REORDER]='' [DUPLICATE]='' [CORRUPT]=''
+		[SEND]=send [TIMEOUT]=120 [FEWER]=''
 		[MEM]=2048 [VM_TIMEOUT]=3600 [BUDGET]=0 [REPS_MAX]=0 [PRECISION]='' [SWEEP]='' [FIGURE]='' [PLACE]=0
 		[PROGRAM]=''
 	)
@@ -66,6 +67,12 @@ config_check() {
 		modes_known "$mode" ||
 			config_die "unknown mode '$mode'; known: $(modes_all | tr '\n' ' ')"
 	done
+	for mode in ${CONFIG[FEWER]}; do
+		[[ $mode =~ ^[^:]+:[1-9][0-9]*$ && " ${CONFIG[MODES]} " == *" ${mode%:*} "* ]] ||
+			config_die "FEWER takes MODE:REPS of MODES, not '$mode'"
+	done
+	[[ ! ${CONFIG[FEWER]} || (! ${CONFIG[PRECISION]} && ${CONFIG[BUDGET]} == 0) ]] ||
+		config_die "FEWER goes with neither PRECISION nor BUDGET, for which all modes are repeated alike"
 	[[ ${CONFIG[FILES]} ]] || config_die "FILES is empty"
 	for file in ${CONFIG[FILES]}; do
 		[[ $file =~ ^[A-Za-z0-9_-]+:(text|image|video):[0-9]+(:[1-9][0-9]*)?$ ]] ||

@@ -26,7 +26,7 @@ record_start() {
 	jq -n --argjson peers "$peers" --argjson schema "$RESULTS_SCHEMA" --arg id "$id" --arg scenario "$scenario" \
 		--arg title "${CONFIG[TITLE]}" --arg argv "$argv" --arg commit "$commit" --argjson dirty "$dirty" \
 		--arg backend "${CONFIG[BACKEND]}" --arg modes "${CONFIG[MODES]}" --argjson files "$files" \
-		--argjson reps "${CONFIG[REPS_MAX]}" --argjson warmup "${CONFIG[WARMUP]}" --argjson seed "${CONFIG[SEED]}" \
+		--argjson reps "${CONFIG[REPS_MAX]}" --arg fewer "${CONFIG[FEWER]}" --argjson warmup "${CONFIG[WARMUP]}" --argjson seed "${CONFIG[SEED]}" \
 		--arg send "${CONFIG[SEND]}" --arg fingerprint "$fingerprint" --arg config "$(config_text)" \
 		--arg cpu "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n1)" --argjson cpus "$(nproc)" \
 		--arg host_kernel "$(uname -r)" --arg os "$(. /etc/os-release && echo "$PRETTY_NAME")" \
@@ -38,6 +38,7 @@ record_start() {
 		 argv: $argv, commit: $commit, dirty: $dirty, fingerprint: $fingerprint,
 		 backend: $backend, clock: null, kernel: null,
 		 modes: ($modes | split(" ") | map(select(. != ""))), files: $files, reps: $reps, warmup: $warmup,
+		 fewer: ($fewer | split(" ") | map(select(. != "") | split(":") | {key: .[0], value: (.[1] | tonumber)}) | from_entries),
 		 peers: $peers, seed: $seed, send: $send, capture: (if $backend == "two-vm" then "what each guest sends" else "ahead of the delay" end),
 		 config: ($config | split("\n") | map(select(. != "") | capture("^(?<key>[^=]*)=(?<value>.*)$")) | from_entries),
 		 host: {cpu: $cpu, cpus: $cpus, kernel: $host_kernel, os: $os},

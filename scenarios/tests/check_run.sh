@@ -12,7 +12,7 @@ run=$root/scenarios/run
 conf() { printf '%s\n' "$@" >"$work/t.conf"; }
 
 confs=("$root"/scenarios/*.conf)
-plan $((35 + ${#confs[@]}))
+plan $((39 + ${#confs[@]}))
 conf '# a comment' '' 'FILES="a:text:10"' '  REPS = 3' 'COLOUR=red'
 exits 'a key with a space: usage' 2 "$run" "$work/t.conf" --list
 like 'names file and line' "$TAP_OUT" "t.conf:4: unknown key 'REPS '"
@@ -26,6 +26,11 @@ exits 'a bad file: usage' 2 "$run" "$work/t.conf" --list
 conf 'FILES="a:text:10"' 'MODES="tcp carrier-pigeon"'
 exits 'an unknown mode: usage' 2 "$run" "$work/t.conf" --list
 like 'lists the known ones' "$TAP_OUT" "unknown mode 'carrier-pigeon'; known: tcp "
+conf 'FILES="a:text:10"' 'MODES="tcp relay-udp"' REPS=3 WARMUP=1 'FEWER="tcp:1"'
+exits 'FEWER' 0 "$run" "$work/t.conf" --list
+is 'has its mode less often' "$(cut -f2,4 <<<"$TAP_OUT" | sort | tr '\t\n' '  ')" '0 relay-udp 0 tcp 1 relay-udp 1 tcp 2 relay-udp 3 relay-udp '
+conf 'FILES="a:text:10"' 'MODES="relay-udp"' 'FEWER="tcp:1"'
+exits 'FEWER of a mode that is not there: usage' 2 "$run" "$work/t.conf" --list
 exits 'an unknown scenario: usage' 2 "$run" nowhere --list
 like 'lists those there are' "$TAP_OUT" 'paper.conf'
 exits 'an unknown option: usage' 2 "$run" --colour
@@ -80,6 +85,9 @@ is 'relay-udp: deltas paired by repetition, failures counted' "$(sed -n 3p "$res
 is 'kernel-udp: unsupported, neither passed nor failed' "$(sed -n 4p "$result/summary.csv")" \
 	t,vm,virtual,6.12,kernel-udp,text-3KB,3072,0,0,,,,,,,,unsupported
 ok 'Figure 6 is there' test -s "$result/fig6.svg" -a -s "$result/fig6.pdf"
+jq '.fewer = {"relay-udp": 2}' "$result/run.json" >"$work/fewer.json"
+is 'a mode that has fewer repetitions is complete with those' "$("$root/build/scenarios/summarise" "$work/fewer.json" \
+	<(sed '/999/d' "$result/cells.jsonl") | sed -n 's/.*,relay-udp,.*,//p')" ok
 like 'the page escapes what it shows' "$(cat "$result/report.html")" 'A &lt;test&gt; &amp; more'
 # What begins with # or is quoted as an anchor lies within the page.
 is 'the page needs nothing from elsewhere' "$(grep -cE 'src=|href=.?[a-z/.]|@import|url\([^#]' "$result/report.html" || true)" 0

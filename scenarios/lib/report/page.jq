@@ -44,6 +44,7 @@ def scenario_blocks($n): . as $s
 	+ (if .about | length > 0 then [{t: "p", x: .about}] else [] end)
 	+ figure_of($n)
 	+ (if .kind == "sweep" then [{t: "ul", x: sweep_notes}, {t: "p", x: "Medians in ms, by \(.key):"}, (.rows | sweep_table($s.values) | table_block("results"))]
+		+ (.rows | sweep_goodput_table($s.values) | if . then [{t: "p", x: "The same as goodput in Mbit/s:"}, table_block("results")] else [] end)
 	   elif .kind == "table" then
 		[{t: "ul", x: (.rows | notes)}, (.rows | firsts | results_table | table_block("results"))]
 		+ (.rows | apart | if . then [{t: "h3", x: "Where the largest file’s time goes"}, table_block("apart")] else [] end)

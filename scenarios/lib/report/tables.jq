@@ -17,6 +17,12 @@ def sweep_table($values): . as $rows | {head: (["file", "mode"] + $values),
 			| if . == null then "" elif .median_ms == null then .verdict
 			  else "\(.median_ms | ms)\(if .failed > 0 then " (\(.failed) failed)" else "" end)" end])}]};
 
+# The same as goodput, bytes of the file a second; nothing if nothing lasts a second.
+def sweep_goodput_table($values): . as $rows | if any($rows[]; (.median_ms // 0) >= 1000) | not then null else {head: (["file", "mode"] + $values),
+	rows: [[.[].file] | distinct[] as $f | [$rows[].mode] | distinct[] as $m
+		| {class: "ok", first: ($m == $rows[0].mode), cells: ([$f, $m] + [$values[] as $v | $rows | map(select(.file == $f and .mode == $m and .value == $v)) | .[0]
+			| if . == null or .median_ms == null then "" else (.bytes * 8e-3 / .median_ms | fixed(2)) end])}]} end;
+
 def lines_table: {head: ["mode", "fixed, ms", "per MB, ms", "through sizes"],
 	rows: [.[] | {class: "ok", first: false, cells: [.mode, (.fixed_ms | ms), (.ns_per_byte * 1.048576 | ms), (.files | tostring)]}]};
 
@@ -39,7 +45,7 @@ def clock_text: if .clock == "virtual"
 	else "real" end;
 
 def link_text: ([.links[]?] | first) as $l | if $l == null then "unknown" else
-	"RTT \($l.asked.rtt_ms) ms asked, \($l.measured.rtt_ms.avg? // "not ") ms measured; loss \($l.asked.loss_pct // 0) %; rate \(if $l.asked.rate_mbit then "\($l.asked.rate_mbit) Mbit/s" else "not limited" end); MTU \($l.asked.mtu)" end;
+	"RTT \($l.asked.rtt_ms) ms asked, \($l.measured.rtt_ms.avg? // "not ") ms measured; loss \($l.asked.loss_pct // 0) %; \([["reordered", $l.asked.reorder_pct], ["duplicated", $l.asked.duplicate_pct]][] | select((.[1] // 0) > 0) | "\(.[1]) % \(.[0]); ")rate \(if $l.asked.rate_mbit then "\($l.asked.rate_mbit) Mbit/s" else "not limited" end); MTU \($l.asked.mtu)" end;
 
 # Table 1: the testbed as it really was.
 def testbed_table: {head: null, rows: [
@@ -57,7 +63,7 @@ def testbed_table: {head: null, rows: [
 	["Offloads of the hosts", (([.links[]?] | first | .offloads.client // {}) | to_entries | map("\(.key) \(.value)") | join(", ") | orelse("unknown"))],
 	["Congestion control", ([.links[]?] | first | .sysctls["net.ipv4.tcp_congestion_control"] | orelse("unknown"))],
 	["Application", "stream serve (\(.send)) and stream fetch"],
-	["Repetitions", "\(.reps) of each cell\(if .reps_asked then " (of \(.reps_asked): \(if .stopped == "precision" then "all intervals were narrow enough" else "no more fitted into \(.budget_s) s" end))" else "" end), \(.warmup) warm-up, interleaved, seed \(.seed)"],
+	["Repetitions", "\(.reps) of each cell\(.fewer // {} | to_entries | map(", \(.value) of \(.key)") | add // "")\(if .reps_asked then " (of \(.reps_asked): \(if .stopped == "precision" then "all intervals were narrow enough" else "no more fitted into \(.budget_s) s" end))" else "" end), \(.warmup) warm-up, interleaved, seed \(.seed)"],
 	["Hooker", "\(.tools.hooker | orelse("not built")); commit \(.commit[0:12])\(if .dirty then ", with local changes" else "" end)"],
 	["Tools", "\(.tools.clang | orelse("no clang")); libbpf \(.tools.libbpf); \(.tools.tshark)"]]
 	| map({class: "ok", first: false, cells: .})};
