@@ -270,6 +270,54 @@ static void fairness(void **state)
 	sim_free(&s);
 }
 
+/* Linux's CUBIC: it never grows as Reno does, and it is not paced. */
+static void linux_on_ack(struct rdt_cc *cc, const struct rdt_cc_ack *a)
+{
+	cc->cwnd_prior = INFINITY;
+	rdt_cc_cubic.on_ack(cc, a);
+}
+
+static void linux_on_congestion(struct rdt_cc *cc, uint64_t now)
+{
+	rdt_cc_cubic.on_congestion(cc, now);
+}
+
+static const struct rdt_cc_ops linux_cubic = {
+	.name = "linux",
+	.on_ack = linux_on_ack,
+	.on_congestion = linux_on_congestion,
+};
+
+/* A flow of ours beside one as Linux has it: about half each. */
+static void beside_linux(void **state)
+{
+	static const double rates[] = { MBIT10, 0.0125 };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct sim s;
+		uint64_t a, b;
+		double share;
+
+		wire(&s, rates[i], (uint64_t)(rates[i] * RTT), 0.0);
+		add(&s, 1 << 30);
+		add(&s, 1 << 30);
+		assert_int_equal(sim_run(&s, s.now + SIM_MS), 1);
+		s.flow[1].end[0].conn->cc.ops = &linux_cubic;
+		assert_int_equal(sim_run(&s, s.now + 5 * SIM_SEC), 1);
+		a = s.flow[0].end[1].got;
+		b = s.flow[1].end[1].got;
+		assert_int_equal(sim_run(&s, s.now + 60 * SIM_SEC), 1);
+		a = s.flow[0].end[1].got - a;
+		b = s.flow[1].end[1].got - b;
+		share = (double)a / (a + b);
+		print_message("# beside Linux's CUBIC, %.0f Mbit/s: %.1f %%\n", rates[i] * 8000,
+			      share * 100);
+		assert_true(share > 0.4 && share < 0.6);
+		sim_free(&s);
+	}
+}
+
 /* A reader that stops: the writer blocks at the bounds, and all arrives once it goes on. */
 static void stopped_reader(void **state)
 {
@@ -306,11 +354,18 @@ static void stopped_reader(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(against_slow_start), cmocka_unit_test(known_path),
-		cmocka_unit_test(shared_memory),      cmocka_unit_test(wrong_memory),
-		cmocka_unit_test(narrow_link),	      cmocka_unit_test(random_loss),
-		cmocka_unit_test(reordering),	      cmocka_unit_test(silence),
-		cmocka_unit_test(fairness),	      cmocka_unit_test(stopped_reader),
+		cmocka_unit_test(against_slow_start),
+		cmocka_unit_test(known_path),
+		cmocka_unit_test(shared_memory),
+		cmocka_unit_test(wrong_memory),
+		cmocka_unit_test(narrow_link),
+		cmocka_unit_test(random_loss),
+		cmocka_unit_test(reordering),
+
+		cmocka_unit_test(silence),
+		cmocka_unit_test(fairness),
+		cmocka_unit_test(stopped_reader),
+		cmocka_unit_test(beside_linux),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
