@@ -76,8 +76,16 @@ int rdt_ack_decode(const struct rdt_conn *c, const struct rdt_frame *f, struct r
 struct ack_walk {
 	struct rdt_conn *c;
 	uint64_t now, newly, newest_sent, newest_pn;
-	bool newest_flying;
 };
+
+/* How old a packet may become before a later one's acknowledgement says that it is lost. */
+static uint64_t patience_of(const struct rdt_conn *c)
+{
+	uint64_t rtt = c->latest_rtt > c->srtt ? c->latest_rtt : c->srtt;
+	uint64_t patience = rtt + rtt * c->reorder_eighths / 8;
+
+	return patience > GRANULARITY ? patience : GRANULARITY;
+}
 
 /* A packet that had been given up has arrived after all: be more patient from now on. */
 static void on_spurious(struct ack_walk *w, uint64_t pn)
@@ -87,8 +95,10 @@ static void on_spurious(struct ack_walk *w, uint64_t pn)
 
 	c->st.spurious_packets++;
 	if (distance + 1 > c->packet_threshold)
-		c->packet_threshold = distance + 1;
-	if (c->reorder_eighths < 8)
+		c->packet_threshold =
+			2 * distance; /* while the window grows, so does the distance */
+	/* Passed by others, but not late: then it is only the distance. */
+	if (c->reorder_eighths < 8 && w->now - log_at(&c->log, pn)->sent > patience_of(c))
 		c->reorder_eighths++;
 	if (c->can_undo && pn >= c->episode_pn && c->episode_lost && --c->episode_lost == 0) {
 		uint64_t now_cwnd = c->cc.cwnd;
@@ -123,7 +133,6 @@ static void on_fresh(void *ctx, uint64_t first, uint64_t end)
 		if (pn > w->newest_pn) {
 			w->newest_pn = pn;
 			w->newest_sent = p->sent;
-			w->newest_flying = p->state == PKT_FLYING;
 		}
 		if (p->kind == HK_FRAME_RESET)
 			c->reset_acked = true;
@@ -186,12 +195,9 @@ static void on_lost(struct rdt_conn *c, uint64_t pn, struct packet *p, uint64_t 
 
 void rdt_detect_losses(struct rdt_conn *c, uint64_t now)
 {
-	uint64_t rtt = c->latest_rtt > c->srtt ? c->latest_rtt : c->srtt;
-	uint64_t patience = rtt + rtt * c->reorder_eighths / 8, span_start = 0, span = 0;
+	uint64_t patience = patience_of(c), span_start = 0, span = 0;
 
 	c->loss_time = 0;
-	if (patience < GRANULARITY)
-		patience = GRANULARITY;
 	while (c->log.undecided <= c->largest_acked) {
 		uint64_t pn = c->log.undecided;
 		struct packet *p = log_at(&c->log, pn);
@@ -317,13 +323,17 @@ int rdt_ack_apply(struct rdt_conn *c, uint64_t now, const struct rdt_ack *a)
 	c->pto_count = 0;
 	c->probes_due = 0;
 	c->st.waiting_since = c->flying ? now : 0;
-	if (a->largest > c->largest_acked) {
-		c->largest_acked = a->largest;
-		if (w.newest_pn == a->largest && w.newest_flying && a->delay != UINT64_MAX) {
-			rtt_sample(c, now - w.newest_sent, a->delay);
-			sampled = true;
-		}
+	/*
+	 * Not only from a new largest number, as RFC 9002 has it: where some packets overtake, those alone would be
+	 * measured, and all others look late. What is out of order is answered at once. What had been given up counts
+	 * as well: numbers never repeat.
+	 */
+	if (a->delay != UINT64_MAX) {
+		rtt_sample(c, now - w.newest_sent, w.newest_pn == a->largest ? a->delay : 0);
+		sampled = true;
 	}
+	if (a->largest > c->largest_acked)
+		c->largest_acked = a->largest;
 	c->delivered += w.newly;
 	rdt_detect_losses(c, now);
 	feed_cc(c, &w, sampled);
