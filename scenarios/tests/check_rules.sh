@@ -43,9 +43,12 @@ made() {
 	jq -r '"\(.reps) \(.stopped // "-") of \(.reps_asked // .reps)"' "$result/run.json"
 }
 cell() { # MODE REP MS
-	jq -nc --arg m "${1/relay/relay-udp}" --argjson r "$2" --arg ms "$3" '{seq: 1, mode: $m, file: "a", rep: $r, warmup: ($r < 1),
-		status: ({x: "failed", u: "unsupported"}[$ms] // "ok"), observed: "tcp"}
-		+ (if $ms | IN("x", "u") then {} else {eof_ns: ($ms | tonumber * 1e6)} end)'
+	local status=ok time=",\"eof_ns\":${3}000000" warm=false
+	[[ $3 != x ]] || status=failed time=''
+	[[ $3 != u ]] || status=unsupported time=''
+	(($2 > 0)) || warm=true
+	printf '{"seq":1,"mode":"%s","file":"a","rep":%d,"warmup":%s,"status":"%s","observed":"tcp"%s}\n' \
+		"${1/relay/relay-udp}" "$2" "$warm" "$status" "$time"
 }
 rule() { # REPS REPS_MAX PRECISION
 	config_defaults
