@@ -23,9 +23,10 @@ CPPFLAGS += -I. -I$(B) -DHOOKER_VERSION='"$(VERSION)"'
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -O1 -g -fno-omit-frame-pointer
 
 BPF_ARCH   := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
-# clang -target bpf does not search the multiarch folder that holds asm/types.h.
-BPF_CFLAGS := -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -O2 -g -mcpu=v3 $(WARN) -I. \
-              -idirafter /usr/include/$(shell $(CC) -print-multiarch)
+# clang -target bpf does not search the multiarch folder that holds asm/types.h. Worked out when it is used: at first
+# there may be no compiler to ask, until `deps` has installed one.
+BPF_CFLAGS = -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -O2 -g -mcpu=v3 $(WARN) -I. \
+             -idirafter /usr/include/$(shell $(CC) -print-multiarch)
 
 .PHONY: all deps check test smoke eval bench vmtest plots install uninstall deb clean help format
 
