@@ -389,10 +389,11 @@ static void arm_timer(struct conn *conn, uint64_t now)
 {
 	/* A full link says itself when there is room. */
 	uint64_t due = conn->in_queue ? RDT_NEVER : rdt_next_timeout(conn->rdt);
+	uint64_t fallback = fallback_due(conn);
 	struct timeval tv;
 
-	if (fallback_due(conn) < due)
-		due = fallback_due(conn);
+	if (fallback < due)
+		due = fallback;
 	if (silence_due(conn) < due)
 		due = silence_due(conn);
 	if (conn->deadline < due)

@@ -24,28 +24,32 @@
 #define LINK_FRAME 32768 /* bytes; the header counts for less than in a datagram */
 
 /*
- * Datagrams that are answered for another connection get through: this one's wait in a queue, of a peer with
- * more at once than it can do.
+ * From when on the silence is suspicious, ns, or RDT_NEVER. Datagrams that are answered for another connection
+ * get through: this one's wait in a queue, of a peer with more at once than it can do. But others may be
+ * answered without end.
  */
-static bool path_answers(struct conn *conn, uint64_t now)
+static uint64_t suspect_at(struct conn *conn)
 {
 	const uint64_t *answered = conn_answered_at(conn);
+	struct rdt_stats stats;
+	uint64_t since;
 
-	return answered && *answered && now - *answered < SUSPECT_NS;
+	rdt_stats(conn->rdt, &stats);
+	if (stats.pto_count < SUSPECT_PTOS || !stats.waiting_since)
+		return RDT_NEVER;
+	since = stats.waiting_since;
+	if (answered && *answered > since)
+		since = *answered;
+	if (since + SUSPECT_NS > stats.waiting_since + PATIENCE_NS)
+		return stats.waiting_since + PATIENCE_NS;
+	return since + SUSPECT_NS;
 }
 
 static bool suspicious(struct conn *conn, uint64_t now)
 {
-	struct rdt_stats stats;
-	uint64_t silent;
-
 	if (conn->refused_at && conn->heard_at <= conn->refused_at)
 		return true;
-	rdt_stats(conn->rdt, &stats);
-	if (stats.pto_count < SUSPECT_PTOS || !stats.waiting_since)
-		return false;
-	silent = now - stats.waiting_since;
-	return silent >= PATIENCE_NS || (silent >= SUSPECT_NS && !path_answers(conn, now));
+	return now >= suspect_at(conn);
 }
 
 /* New connections to that host need not try; read by hk_path_refused(). */
@@ -132,24 +136,11 @@ void fallback_check(struct conn *conn, uint64_t now)
 
 uint64_t fallback_due(struct conn *conn)
 {
-	const uint64_t *answered = conn_answered_at(conn);
-	struct rdt_stats stats;
-	uint64_t since;
-
 	if (conn->wanted)
 		return link_is_up(conn->wanted) ? conn->move_at : RDT_NEVER;
 	if (conn->link || conn->failed || conn->relay->options.paper)
 		return RDT_NEVER;
-	rdt_stats(conn->rdt, &stats);
-	if (stats.pto_count < SUSPECT_PTOS || !stats.waiting_since)
-		return RDT_NEVER;
-	since = stats.waiting_since;
-	if (answered && *answered > since)
-		since = *answered;
-	/* Others may be answered without end. */
-	if (since + SUSPECT_NS > stats.waiting_since + PATIENCE_NS)
-		return stats.waiting_since + PATIENCE_NS;
-	return since + SUSPECT_NS;
+	return suspect_at(conn);
 }
 
 void fallback_refused(struct conn *conn, uint64_t now)
