@@ -239,14 +239,37 @@ static __always_inline int hk_offer(struct bpf_sock_ops *ctx, struct hk_option *
 	return 1;
 }
 
+/*
+ * A SYN-ACK that timed out is sent again without a look at the SYN (tcp_rtx_synack()), so what was answered the
+ * first time is answered again; fills @key and @half.
+ */
+static __always_inline int hk_answer_again(struct bpf_sock_ops *ctx, struct hk_option *opt,
+					   struct hk_flow_key *key, struct hk_half *half)
+{
+	struct hk_half *first;
+
+	hk_sockops_key(ctx, key, ctx->family == HK_AF_INET);
+	first = bpf_map_lookup_elem(&hk_half, key);
+	if (!first && ctx->family != HK_AF_INET) { /* a dual-stack listener's, over IPv4 */
+		hk_sockops_key(ctx, key, 1);
+		first = bpf_map_lookup_elem(&hk_half, key);
+	}
+	if (!first || first->datapath == HK_DATAPATH_NONE)
+		return 0;
+	*half = *first;
+	hk_option_fill(opt, half->datapath, half->transport, half->coverage);
+	return 1;
+}
+
 /* The server's answer to the client's SYN; fills @key and @half. */
 static __always_inline int hk_answer(struct bpf_sock_ops *ctx, struct hk_option *opt,
 				     struct hk_flow_key *key, struct hk_half *half)
 {
 	struct hk_config *config = hk_config_get();
+	int err = hk_option_load(ctx, opt, BPF_LOAD_HDR_OPT_TCP_SYN);
 
-	if (hk_option_load(ctx, opt, BPF_LOAD_HDR_OPT_TCP_SYN))
-		return 0;
+	if (err)
+		return err == -ENOENT ? hk_answer_again(ctx, opt, key, half) : 0;
 	hk_sockops_key(ctx, key, hk_syn_is_ip4(ctx));
 	if (hk_choose(key, half, hk_class_rules(ctx)) || half->datapath != hk_option_datapath(opt))
 		return 0;

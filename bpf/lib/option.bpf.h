@@ -4,6 +4,7 @@
 #define HOOKER_OPTION_BPF_H
 
 #include <linux/bpf.h>
+#include <linux/errno.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 #include "bpf/abi.h"
@@ -20,20 +21,26 @@ static __always_inline __u8 hk_option_datapath(const struct hk_option *opt)
 	return opt->version_datapath & 0xf;
 }
 
-/* Loads Hooker's option; @flags: 0 = the packet at hand, BPF_LOAD_HDR_OPT_TCP_SYN = the saved SYN. */
+/*
+ * Loads Hooker's option; @flags: 0 = the packet at hand, BPF_LOAD_HDR_OPT_TCP_SYN = the SYN that is answered.
+ * Returns 0 or -errno; -ENOENT: there is no SYN to look at.
+ */
 static __always_inline int hk_option_load(struct bpf_sock_ops *ctx, struct hk_option *opt,
 					  __u64 flags)
 {
+	int ret;
+
 	__builtin_memset(opt, 0, sizeof(*opt));
 	opt->kind = HK_OPT_KIND;
 	opt->len = 4; /* search by kind and the two bytes of ExID */
 	opt->exid = bpf_htons(HK_OPT_EXID);
-	if (bpf_load_hdr_opt(ctx, opt, sizeof(*opt), flags) < 0)
-		return -1;
+	ret = bpf_load_hdr_opt(ctx, opt, sizeof(*opt), flags);
+	if (ret < 0)
+		return ret;
 	if (opt->len != sizeof(*opt) || opt->version_datapath >> 4 != HK_WIRE_VERSION ||
 	    (opt->transport != HK_TRANSPORT_UDP && opt->transport != HK_TRANSPORT_UDPLITE)) {
 		hk_counter_inc(HK_COUNT_OPT_FOREIGN);
-		return -1;
+		return -ENOMSG;
 	}
 	return 0;
 }

@@ -18,7 +18,7 @@ start_nginx()
 	events { worker_connections 1024; }
 	http { access_log off; sendfile on; keepalive_timeout 30; gzip on; gzip_types *; gzip_min_length 1;
 	  client_body_temp_path $WORK/b; proxy_temp_path $WORK/p; fastcgi_temp_path $WORK/f; uwsgi_temp_path $WORK/u; scgi_temp_path $WORK/s;
-	  server { listen 80; listen [::]:80; root $WORK/files; } }
+	  server { listen [::]:80 ipv6only=off; root $WORK/files; } }
 	EOF
 	chmod 755 "$WORK" "$WORK/files" # nginx's own user must read them
 	background nginx server nginx -c "$WORK/nginx.conf" -p "$WORK"
@@ -110,11 +110,31 @@ flow_is()
 		jq -e --arg t "$1" '[.flows[] | select(.local_port == 8080)] | length > 0 and all(.transport == $t and .reason == "negotiated")'
 }
 
+# lossy_handshake CMD…: the first SYN-ACK of each connection is lost, and the next one must agree as well.
+lossy_handshake()
+{
+	local status=0
+	on router nft -f - <<-EOF
+	table inet lossy {
+	  chain forward {
+	    type filter hook forward priority 0;
+	    tcp flags & (syn | ack) == syn | ack numgen inc mod 2 == 0 counter drop
+	  }
+	}
+	EOF
+	count_reset
+	"$@" || status=1
+	on router nft list table inet lossy | grep counter
+	on router nft list table inet lossy | grep -q 'packets [1-9]' || status=1
+	on router nft delete table inet lossy
+	mostly_redirected && return $status
+}
+
 receives() { if [[ $1 == tc ]]; then echo '"tc ingress"'; else echo '"native XDP"'; fi; }
 
 nothing_left() { ! on "$1" ip -o link | grep -q hkseg && ! on "$1" bpftool net show dev eth0 | grep -qE 'driver|generic|tcx|clsact'; }
 
-plan $((24 * ${#transports[@]} + 3))
+plan $((27 * ${#transports[@]} + 3))
 hosts_up
 count_start
 start_nginx
@@ -149,6 +169,9 @@ for transport in "${transports[@]}"; do
 	count_reset
 	ok "$transport: curl over IPv6, dual-stack listener" curl_ip6
 	ok "$transport: IPv6 is redirected as well" mostly_redirected
+	ok "$transport: also if the SYN-ACK had to be sent again" lossy_handshake fetch video
+	ok "$transport: ... over IPv6" lossy_handshake curl_ip6
+	ok "$transport: ... and over IPv4 to a dual-stack listener" lossy_handshake curl_keepalive
 	ok "$transport: iperf3 up" iperf
 	ok "$transport: iperf3 down" iperf -R
 	ok "$transport: iperf3, 10 streams" iperf -P 10

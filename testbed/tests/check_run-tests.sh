@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source lib/tap.sh
 
-plan 33
+plan 40
 dir=$(mktemp -d)
 defer "rm -rf -- '$dir'"
 
@@ -59,3 +59,14 @@ verdict "a bail-out" 1 "1 passed, 1 failed, 0 skipped" "$dir/bails"
 exits "expecting all" 1 env HOOKER_EXPECT_ALL=1 ./run-tests "$dir/good" "$dir/partly"
 exits "no arguments" 2 ./run-tests
 verdict "a test that hangs" 1 "1 passed, 1 failed, 0 skipped" --timeout 1 "$dir/hangs"
+
+# Each passes only if it sees the other run; the third only if it sees nobody.
+meets='echo 1..1; touch "$0.here"; for ((i = 0; i < 60; i++)); do [[ ! -e $OTHER.here ]] || { echo ok 1; exit 0; }; read -rt 0.05 <> <(:) || :; done; echo not ok 1'
+fixture one "OTHER='$dir/two'; $meets"
+fixture two "OTHER='$dir/one'; $meets"
+fixture alone "echo 1..1; pgrep -f '$dir/(one|two)\$' >/dev/null && echo not ok 1 || echo ok 1"
+verdict "two at once, then one alone" 0 "3 passed, 0 failed, 0 skipped" --jobs 2 "$dir/one" "$dir/two" --jobs 1 "$dir/alone"
+rm -f "$dir"/*.here
+verdict "one after the other" 1 "1 passed, 1 failed, 0 skipped" "$dir/one" "$dir/two"
+verdict "at once, each is judged by itself" 1 "5 passed, 3 failed, 0 skipped" --jobs 3 "$dir/bad" "$dir/good" "$dir/code" "$dir/quiet" "$dir/last"
+exits "a number of jobs that is none" 2 ./run-tests --jobs x "$dir/good"
