@@ -28,7 +28,7 @@ BPF_ARCH   := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
 BPF_CFLAGS = -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -O2 -g -mcpu=v3 $(WARN) -I. \
              -idirafter /usr/include/$(shell $(CC) -print-multiarch)
 
-.PHONY: all deps check test smoke eval bench vmtest plots install uninstall deb clean help format
+.PHONY: all deps ready ready-tests check test smoke eval bench vmtest plots install uninstall deb clean help format
 
 # ---------------------------------------------------------------- bpf/
 BPF_SRC  := $(wildcard bpf/*.bpf.c)
@@ -97,10 +97,12 @@ UNIT_SRC := $(wildcard hooker/tests/unit_*.c scenarios/tests/unit_*.c)
 UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
 CHECK_SH := $(wildcard */tests/check_*.sh)
 NS_SH    := $(wildcard */tests/ns_*.sh)
-# Alone, as what is in namespaces: these watch how many seconds a guest takes, or run in real time.
 VM_ALONE := $(wildcard */tests/vm_testbed.sh */tests/vm_two.sh */tests/vm_eval_two.sh)
 VM_SH    := $(filter-out $(VM_ALONE),$(wildcard */tests/vm_*.sh))
 RUNTESTS := testbed/run-tests
+# Side by side: what does not look at the clock, or has a virtual one. Alone: what watches how long things take.
+PATIENT  := $(VM_SH) $(wildcard scenarios/tests/ns_*.sh) $(CHECK_SH)
+ALONE    := $(filter-out $(PATIENT),$(NS_SH) $(VM_ALONE))
 TOGETHER := --jobs $(shell nproc)
 
 # A unit test names the sources it links in a first-line comment:  // links: hooker/rdt/conn.c …
@@ -121,11 +123,20 @@ all: $(B)/hooker/hooker $(SCENARIO_BIN) $(MANUALS) $(COMPLETIONS)
 deps:
 	@testbed/deps
 
-check: deps all $(UNIT_BIN)
+# What is missing is installed first; only then can anything be built, on all processors.
+in_parallel = +$(Q)$(MAKE) --no-print-directory -j$(shell nproc)
+
+ready: deps
+	$(in_parallel) all
+
+ready-tests: deps
+	$(in_parallel) all $(UNIT_BIN) $(PROG_BIN)
+
+check: ready-tests
 	@$(RUNTESTS) $(TOGETHER) $(UNIT_BIN) $(CHECK_SH)
 
-test: deps all $(UNIT_BIN) $(PROG_BIN)
-	@$(RUNTESTS) $(TOGETHER) $(VM_SH) $(UNIT_BIN) $(CHECK_SH) --jobs 1 $(NS_SH) $(VM_ALONE)
+test: ready-tests
+	@$(RUNTESTS) $(TOGETHER) $(PATIENT) $(UNIT_BIN) --jobs 1 $(ALONE)
 
 # ---------------------------------------------------------------- evaluation
 SCENARIO ?= paper
@@ -133,15 +144,15 @@ eval_options = $(if $(BACKEND),--backend '$(BACKEND)') $(if $(KERNEL),--kernel '
                $(if $(REPS),--reps '$(REPS)') $(if $(MODES),--modes '$(MODES)') \
                $(if $(JOBS),--jobs '$(JOBS)') $(if $(WORKERS),--workers '$(WORKERS)')
 
-eval: deps all
+eval: ready
 	$(if $(filter peers all,$(SCENARIO)),@testbed/deps peers)
 	@scenarios/run '$(SCENARIO)' $(eval_options)
 
-smoke: deps all
+smoke: ready
 	@scenarios/smoke
 
 # BENCH='--quick' and other options of scenarios/bench.
-bench: deps all
+bench: ready
 	@scenarios/bench $(BENCH)
 
 plots: $(B)/scenarios/summarise
@@ -150,7 +161,7 @@ plots: $(B)/scenarios/summarise
 # ---------------------------------------------------------------- other kernels
 KERNELS ?= 5.10 6.1 6.12 7.2
 
-vmtest: deps all
+vmtest: ready
 	@scenarios/vmtest $(KERNELS)
 
 # ---------------------------------------------------------------- installing
