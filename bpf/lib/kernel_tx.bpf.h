@@ -20,8 +20,12 @@
 /* tc_index of packets this program meets twice; the field is otherwise only used by old qdiscs. */
 #define HK_TX_CUT   0x4b43 /* sent to the segmenter */
 #define HK_TX_PLAIN 0x4b50 /* the copy that stays TCP */
+#define HK_TX_SHORT 0x4b53 /* the same, and one byte of it will do */
 /* Sent to the segmenter and counted; all that is left to do with each segment is the transport's header. */
 #define HK_TX_COUNTED(transport) (0x4c00 | (transport))
+
+/* Bytes of payload: small messages stay whole, for programs that expect each in one recv(). */
+#define HK_SHORTEN_FROM 512
 
 /* Interface index of the segmenter; set before load. */
 const volatile __u32 hk_segmenter = 0;
@@ -64,15 +68,58 @@ static __always_inline int hk_tx_insert(struct __sk_buff *skb, __u8 transport, c
 	return 0;
 }
 
-/* A copy of the packet as it is goes out in TCP. */
-static __always_inline void hk_tx_copy(struct __sk_buff *skb)
+/* A copy of the packet goes out in TCP: @as HK_TX_PLAIN or HK_TX_SHORT, whose way leads through here again. */
+static __always_inline void hk_tx_copy(struct __sk_buff *skb, __u32 as)
 {
 	__u32 index = skb->tc_index;
 
-	skb->tc_index = HK_TX_PLAIN;
+	skb->tc_index = as;
 	bpf_clone_redirect(skb, skb->ifindex, 0);
 	skb->tc_index = index;
 	hk_counter_inc(HK_COUNT_KERNEL_TX_PROBE);
+}
+
+/*
+ * Cuts a copy down to its first byte of payload: what it is to find out, whether TCP gets through and is
+ * answered, needs no more, and the transport has the whole segment. Its checksum is either the device's work
+ * still, then it holds the pseudo header's sum, or complete. Not if FIN counts behind what is cut off.
+ */
+static __always_inline void hk_tx_shorten(struct __sk_buff *skb, const int is_ip6)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	void *ip = data + sizeof(struct ethhdr);
+	struct tcphdr *tcp = data + HK_L4(is_ip6);
+	__u32 bytes[16] = {}; /* the largest TCP header and one byte, in whole words */
+	__u64 pseudo;
+	__u32 length;
+	int partial;
+
+	if (data + HK_L4(is_ip6) + sizeof(*tcp) > end)
+		return;
+	length = tcp->doff * 4 + 1;
+	if (tcp->fin || length < sizeof(*tcp) || length > sizeof(bytes) - 3 ||
+	    hk_pkt_payload_len(ip, is_ip6) < length + HK_SHORTEN_FROM)
+		return;
+	pseudo = hk_pkt_address_sum(ip, is_ip6) + bpf_htons(IPPROTO_TCP);
+	partial = tcp->check == hk_csum_fold(pseudo + bpf_htons(hk_pkt_payload_len(ip, is_ip6)));
+	if (bpf_skb_change_tail(skb, HK_L4(is_ip6) + length, 0))
+		return;
+	data = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
+	ip = data + sizeof(struct ethhdr);
+	tcp = data + HK_L4(is_ip6);
+	if ((void *)(tcp + 1) > end)
+		return;
+	hk_pkt_rewrite(ip, is_ip6, IPPROTO_TCP, length);
+	pseudo += bpf_htons(length);
+	tcp->check = 0;
+	if (partial) {
+		tcp->check = hk_csum_fold(pseudo);
+		return;
+	}
+	if (bpf_skb_load_bytes(skb, HK_L4(is_ip6), bytes, length))
+		return;
+	tcp->check = ~hk_csum_fold(pseudo + bpf_csum_diff(0, 0, bytes, sizeof(bytes), 0));
 }
 
 static __always_inline void hk_tx_count(struct hk_flow *flow, __u32 seq_end, __u32 payload,
@@ -133,7 +180,7 @@ static __always_inline int hk_tx_probe(struct __sk_buff *skb, struct hk_flow *fl
 	if (!(flow->flags & HK_FLOW_CLIENT) || (nth != 1 && nth != 3 && nth != 9 && nth != 27) ||
 	    skb->gso_size || skb->len > 600)
 		return TC_ACT_UNSPEC;
-	hk_tx_copy(skb);
+	hk_tx_copy(skb, HK_TX_PLAIN);
 	if (hk_tx_insert(skb, flow->agreed, is_ip6))
 		return TC_ACT_SHOT; /* the copy is already under way */
 	flow->tx_packets++;
@@ -152,8 +199,8 @@ static __always_inline void hk_tx_doubt(struct __sk_buff *skb, struct hk_flow *f
 	if (probe && ++flow->probes >= HK_STUCK_TRIES)
 		flow->stuck = 1;
 	if (probe || flow->twice == HK_TWICE_ON_RTO)
-		hk_tx_copy(skb);
-	hk_tx_copy(skb);
+		hk_tx_copy(skb, HK_TX_SHORT);
+	hk_tx_copy(skb, HK_TX_SHORT);
 	if (flow->twice)
 		flow->twice--;
 }
@@ -172,7 +219,7 @@ static __always_inline void hk_tx_reset(struct __sk_buff *skb, struct hk_flow *f
 		return;
 	bpf_l4_csum_replace(skb, l4 + offsetof(struct tcphdr, check), seq, known, sizeof(seq));
 	bpf_skb_store_bytes(skb, at, &known, sizeof(known), 0);
-	hk_tx_copy(skb);
+	hk_tx_copy(skb, HK_TX_PLAIN);
 	bpf_l4_csum_replace(skb, l4 + offsetof(struct tcphdr, check), known, seq, sizeof(seq));
 	bpf_skb_store_bytes(skb, at, &seq, sizeof(seq), 0);
 }
@@ -201,6 +248,10 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 	    skb->tc_index == HK_TX_COUNTED(IPPROTO_UDPLITE)) {
 		if (!hk_tx_is_whole(skb))
 			hk_tx_insert(skb, skb->tc_index & 0xff, is_ip6);
+		return TC_ACT_UNSPEC;
+	}
+	if (skb->tc_index == HK_TX_SHORT) {
+		hk_tx_shorten(skb, is_ip6);
 		return TC_ACT_UNSPEC;
 	}
 	if (tcp->syn || skb->tc_index == HK_TX_PLAIN ||

@@ -20,6 +20,8 @@
 
 #include "bpf/relay.skel.h"
 
+#define HANDSHAKE_WINDOW 65535 /* no payload will ever travel in this TCP connection */
+
 struct segment {
 	struct ether_header eth;
 	struct iphdr ip;
@@ -118,7 +120,8 @@ static uint32_t flow_ifindex(struct conn *conn)
 }
 
 /* A segment from the peer, to be completed, run and checksummed. */
-static int fill_segment(struct conn *conn, struct segment *segment, uint32_t ifindex)
+static int fill_segment(struct segment *segment, const struct sock_key *key, uint32_t remote_isn,
+			uint32_t ifindex)
 {
 	*segment = (struct segment){
 		.eth.ether_type = htons(ETHERTYPE_IP),
@@ -129,14 +132,14 @@ static int fill_segment(struct conn *conn, struct segment *segment, uint32_t ifi
 				.tot_len = htons(sizeof(segment->ip) + sizeof(segment->tcp)),
 				.ttl = 64,
 				.protocol = IPPROTO_TCP,
-				.saddr = conn->id.key.dst_ip4,
-				.daddr = conn->id.key.src_ip4,
+				.saddr = key->dst_ip4,
+				.daddr = key->src_ip4,
 			},
 		.tcp =
 			{
-				.source = htons(conn->id.key.dst_port),
-				.dest = htons(conn->id.key.src_port),
-				.seq = htonl(conn->remote_isn + 1),
+				.source = htons(key->dst_port),
+				.dest = htons(key->src_port),
+				.seq = htonl(remote_isn + 1),
 				.doff = 5,
 			},
 	};
@@ -151,7 +154,7 @@ int inject_reset(struct conn *conn)
 {
 	uint32_t ifindex = conn->held.len ? conn->held.ifindex : flow_ifindex(conn);
 	struct segment segment;
-	int err = fill_segment(conn, &segment, ifindex);
+	int err = fill_segment(&segment, &conn->id.key, conn->remote_isn, ifindex);
 
 	if (err)
 		return err;
@@ -216,7 +219,7 @@ int inject_kick(struct conn *conn)
 {
 	uint32_t ifindex = flow_ifindex(conn);
 	struct segment segment;
-	int err = fill_segment(conn, &segment, ifindex);
+	int err = fill_segment(&segment, &conn->id.key, conn->remote_isn, ifindex);
 
 	if (err)
 		return err;
@@ -228,4 +231,19 @@ int inject_kick(struct conn *conn)
 	segment.tcp.urg_ptr = htons(HK_KICK_URGENT);
 	fill_checksums(&segment);
 	return run(conn->relay, &segment, sizeof(segment), ifindex);
+}
+
+int inject_handshake_ack(struct hk_relay *relay, const struct rdt_identity *id)
+{
+	uint32_t ifindex = relay->attach->ifindex[0];
+	struct segment segment;
+	int err = fill_segment(&segment, &id->key, id->remote_isn, ifindex);
+
+	if (err)
+		return err;
+	segment.tcp.ack = 1;
+	segment.tcp.ack_seq = htonl(id->local_isn + 1);
+	segment.tcp.window = htons(HANDSHAKE_WINDOW);
+	fill_checksums(&segment);
+	return run(relay, &segment, sizeof(segment), ifindex);
 }

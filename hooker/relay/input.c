@@ -3,6 +3,10 @@
 #include "hooker/relay/internal.h"
 
 #include <errno.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/sockops.skel.h"
 
 void input_flush(struct pending *pending, uint64_t now)
 {
@@ -35,6 +39,29 @@ static struct conn *find(struct hk_relay *relay, const struct rdt_frame *frame)
 	return conn && conn->remote_isn == frame->id.remote_isn ? conn : NULL;
 }
 
+/*
+ * A connection that waits for the handshake's last ACK: the frame proves that the peer has had our SYN-ACK, as
+ * a data segment would in TCP, so its ACK was lost or overtaken. Returns whether it is one.
+ */
+static bool complete_handshake(struct hk_relay *relay, const struct rdt_identity *id)
+{
+	int map = bpf_map__fd(relay->attach->sockops->maps.hk_half);
+	struct hk_flow_key key = {
+		.local_ip = { 0, 0, htonl(0xffff), id->key.src_ip4 },
+		.remote_ip = { 0, 0, htonl(0xffff), id->key.dst_ip4 },
+		.local_port = id->key.src_port,
+		.remote_port = id->key.dst_port,
+	};
+	struct hk_half half;
+
+	if (bpf_map_lookup_elem(map, &key, &half) || half.datapath != HK_DATAPATH_RELAY)
+		return false;
+	half.heard = 1; /* instead of the option, which says the same */
+	if (!bpf_map_update_elem(map, &key, &half, BPF_EXIST) && !inject_handshake_ack(relay, id))
+		relay->stats.completed++;
+	return true;
+}
+
 int input_frame(struct pending *pending, uint64_t now, const struct rdt_frame *frame,
 		uint32_t from_ip4, const struct carrier *carrier, struct link *link,
 		struct rdt_datagram *reply)
@@ -49,6 +76,11 @@ int input_frame(struct pending *pending, uint64_t now, const struct rdt_frame *f
 		return -EPERM;
 	}
 	conn = find(relay, frame);
+	if (!conn && complete_handshake(relay, &frame->id)) {
+		conn = find(relay, frame);
+		if (!conn)
+			return 0; /* not yet accepted; the peer sends it again */
+	}
 	if (!conn) {
 		/* No connection: tell the peer, unless it is telling us. */
 		relay->stats.unknown++;

@@ -116,7 +116,7 @@ struct conn {
 
 struct relay_stats {
 	uint64_t connections, refused, failed, foreign, unknown, injected, delivered_bytes,
-		taken_bytes, bounced, retries, kicks, memory_peak, dropped_for_memory;
+		taken_bytes, bounced, retries, kicks, completed, memory_peak, dropped_for_memory;
 	uint64_t fallbacks[HK_REASON_MAX]; /* connections that moved to a link, by why */
 	uint64_t stall_max_ns;		   /* longest time without an answer before one did */
 };
@@ -335,6 +335,8 @@ int inject_held(struct hk_relay *relay, struct held_frame *held);
 int inject_reset(struct conn *conn);
 /* The same for the peer's application, through the network. Returns 0 or -errno. */
 int inject_reset_to_peer(struct conn *conn);
+/* The ACK that ends the handshake of a connection whose own was lost. Returns 0 or -errno. */
+int inject_handshake_ack(struct hk_relay *relay, const struct rdt_identity *id);
 /* Lets an application that was told EAGAIN know that there is room. Returns 0 or -errno. */
 int inject_kick(struct conn *conn);
 

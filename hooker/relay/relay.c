@@ -237,7 +237,7 @@ json_t *hk_relay_stats_json(const struct hk_relay *relay)
 
 	return json_pack(
 		"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o*, s:o, s:I,"
-		" s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o}",
+		" s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o}",
 		"open", (json_int_t)HASH_COUNT(relay->conns), "connections",
 		(json_int_t)st->connections, "refused", (json_int_t)st->refused, "failed",
 		(json_int_t)st->failed, "foreign", (json_int_t)st->foreign, "unknown",
@@ -246,9 +246,10 @@ json_t *hk_relay_stats_json(const struct hk_relay *relay)
 		"bounced", (json_int_t)st->bounced, "retries", (json_int_t)st->retries, "udp",
 		carrier_stats_json(relay->udp), "udplite",
 		relay->udplite ? carrier_stats_json(relay->udplite) : NULL, "pairs",
-		pairs_stats_json(relay->pairs), "kicks", (json_int_t)st->kicks, "memory_bytes",
-		(json_int_t)relay->memory, "memory_peak_bytes", (json_int_t)st->memory_peak,
-		"memory_limit_bytes", (json_int_t)relay->options.memory, "connection_memory_bytes",
+		pairs_stats_json(relay->pairs), "kicks", (json_int_t)st->kicks, "completed",
+		(json_int_t)st->completed, "memory_bytes", (json_int_t)relay->memory,
+		"memory_peak_bytes", (json_int_t)st->memory_peak, "memory_limit_bytes",
+		(json_int_t)relay->options.memory, "connection_memory_bytes",
 		(json_int_t)relay->options.connection_memory, "dropped_for_memory",
 		(json_int_t)st->dropped_for_memory, "full", relay->full, "fallbacks",
 		fallbacks_json(st), "links", links_stats_json(relay->links));

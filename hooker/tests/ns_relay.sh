@@ -89,7 +89,17 @@ flow_moves()
 		jq -e --argjson port "$1" '.flows[] | select(.rx_bytes > 0 and .remote_port == $port)'
 }
 
-plan 18
+# The client's first ACK is lost; the server's daemon hears of the connection by its frames.
+lost_ack()
+{
+	path 'iifname to-client tcp flags & (syn | ack) == ack numgen inc mod 1000 == 0 drop'
+	fetch image || { cat "$WORK/fetch.json"; return 1; }
+	path
+	echo "$(stat server relay.completed) handshakes completed"
+	[[ $(stat server relay.completed) == 1 ]]
+}
+
+plan 20
 hosts_up
 head -c 400000000 /dev/zero >"$WORK/files/big"
 
@@ -116,6 +126,8 @@ wait "$capture" || :
 is "every one was redirected" "$(established)" $((3 * repeats))
 is "not one payload byte in TCP" \
 	"$(tshark -r "$WORK/capture.pcap" -Y 'tcp.len > 0' -T fields -e frame.number 2>/dev/null | wc -l)" 0
+ok "the handshake's ACK is lost" lost_ack
+is "... and that one was redirected" "$(established)" $((3 * repeats + 1))
 ok "50 concurrent transfers" fetch_many 50 image
 ok "8 concurrent transfers of 26 MB" fetch_many 8 video
 ok "both directions at once" fetch video --push "$WORK/files/image"

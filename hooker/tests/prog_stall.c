@@ -20,7 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define UNDER_WAY (4 << 20)
+#define HEADER_MAX 4096
+#define UNDER_WAY  (4 << 20)
 
 static double now(void)
 {
@@ -85,7 +86,7 @@ int main(int argc, char **argv)
 	size_t got = 0, skip;
 	bool same = true, told = false;
 	struct stat stat;
-	ssize_t n;
+	ssize_t n, more;
 	char *body, *data;
 	int fd, file;
 
@@ -102,9 +103,14 @@ int main(int argc, char **argv)
 	if (send(fd, buffer, n, 0) != n)
 		die("send");
 	start = now();
-	n = read_some(fd, buffer, sizeof(buffer) - 1, &longest);
-	buffer[n > 0 ? n : 0] = 0;
-	body = strstr(buffer, "\r\n\r\n");
+	/* The header comes in as many pieces as TCP likes. */
+	n = 0;
+	do {
+		more = read_some(fd, buffer + n, sizeof(buffer) - 1 - n, &longest);
+		n = more > 0 ? n + more : more;
+		buffer[n > 0 ? n : 0] = 0;
+		body = strstr(buffer, "\r\n\r\n");
+	} while (more > 0 && !body && n < HEADER_MAX);
 	skip = body ? body + 4 - buffer : 0;
 	while (n > 0) {
 		same = same && got + n - skip <= (size_t)stat.st_size &&
