@@ -7,7 +7,11 @@
 #include "bpf/lib/flow.bpf.h"
 #include "bpf/lib/journal.bpf.h"
 
-/* TCP segments in a row, none on the transport between them, that make a path refused. */
+/*
+ * TCP segments in a row, none on the transport between them, that make a path refused: after each timeout, two
+ * copies of the first packet, behind itself, and one of each that follows. Where packets are merely lost, all those
+ * on the transport would have to be.
+ */
 #define HK_TCP_RUN_MAX	  4
 #define HK_TCP_RUN_NEW	  8  /* the same, in a flow whose first packets may still be under way */
 #define HK_PROBE_TCP_MAX  64 /* segments sent in TCP without a word from the peer: give up */

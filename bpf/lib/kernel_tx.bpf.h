@@ -68,7 +68,7 @@ static __always_inline int hk_tx_insert(struct __sk_buff *skb, __u8 transport, c
 	return 0;
 }
 
-/* A copy of the packet goes out in TCP: @as HK_TX_PLAIN or HK_TX_SHORT, whose way leads through here again. */
+/* A copy of the packet goes out, marked @as one of HK_TX_*: its way leads through here again. */
 static __always_inline void hk_tx_copy(struct __sk_buff *skb, __u32 as)
 {
 	__u32 index = skb->tc_index;
@@ -188,21 +188,30 @@ static __always_inline int hk_tx_probe(struct __sk_buff *skb, struct hk_flow *fl
 }
 
 /*
- * After a timeout packets also go in TCP. The first one does so twice, for the peer only takes notice
- * of two TCP segments in a row. @probe: of a zero window or an idle connection. If the path swallows
- * that, or the answer, no timeout will follow, so it always counts as a first one.
+ * After a timeout packets also go in TCP, the first one even twice, for the peer only takes notice of two TCP
+ * segments in a row. @probe: of a zero window or an idle connection. If the path swallows that, or the answer,
+ * no timeout will follow, so it always counts as a first one.
  */
-static __always_inline void hk_tx_doubt(struct __sk_buff *skb, struct hk_flow *flow, int probe)
+static __always_inline int hk_tx_in_doubt(struct __sk_buff *skb, struct hk_flow *flow, int probe)
 {
-	if (!probe && !flow->twice)
-		return;
+	/* Segment by segment: a whole super-packet in TCP would look like a path that lets only TCP through. */
+	return !skb->gso_size && (probe || flow->twice);
+}
+
+/* On the transport first: of a packet that arrives there, what follows in TCP says nothing. */
+static __always_inline int hk_tx_both(struct __sk_buff *skb, struct hk_flow *flow, __u32 seq_end,
+				      __u32 payload, int probe, const int is_ip6)
+{
 	if (probe && ++flow->probes >= HK_STUCK_TRIES)
 		flow->stuck = 1;
+	hk_tx_copy(skb, HK_TX_COUNTED(flow->agreed));
+	hk_tx_count(flow, seq_end, payload, 1);
 	if (probe || flow->twice == HK_TWICE_ON_RTO)
 		hk_tx_copy(skb, HK_TX_SHORT);
-	hk_tx_copy(skb, HK_TX_SHORT);
 	if (flow->twice)
 		flow->twice--;
+	hk_tx_shorten(skb, is_ip6);
+	return TC_ACT_UNSPEC;
 }
 
 /*
@@ -275,10 +284,8 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 		flow->tcp_tx_seq = seq_end;
 		return tcp->urg ? TC_ACT_UNSPEC : hk_tx_probe(skb, flow, &key, is_ip6);
 	}
-	/* Segment by segment: a whole super-packet in TCP would look like a path that lets only TCP
-	 * through. */
-	if (!skb->gso_size)
-		hk_tx_doubt(skb, flow, probe);
+	if (hk_tx_in_doubt(skb, flow, probe))
+		return hk_tx_both(skb, flow, seq_end, payload, probe, is_ip6);
 	return hk_tx_send(skb, flow, seq_end, payload, is_ip6);
 }
 

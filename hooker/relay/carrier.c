@@ -22,6 +22,7 @@
 #define RECEIVE_BATCH  16 /* messages a system call */
 #define RECEIVE_SIZE   65536 /* of one: many datagrams, coalesced by UDP GRO */
 #define RECEIVE_ROUNDS 8     /* then let other sockets have their turn */
+#define ERRORS_EVERY   64    /* wake-ups */
 #define SOCKET_BUFFER  (8 * 1024 * 1024)
 
 struct carrier {
@@ -30,6 +31,7 @@ struct carrier {
 	int fd;
 	bool gso;
 	struct event *readable;
+	unsigned int wakeups;
 	uint64_t sent, received, send_errors, icmp_errors, malformed[RDT_BAD_MAX];
 	struct rdt_datagram out[SEND_BATCH];
 	struct received {
@@ -207,8 +209,8 @@ static size_t segment_size(struct msghdr *msg, size_t len)
 	return len;
 }
 
-/* Returns whether there may be more to receive. */
-static bool receive(struct carrier *carrier)
+/* Returns how many messages came; fewer than RECEIVE_BATCH: that was all. */
+static int receive(struct carrier *carrier)
 {
 	struct mmsghdr msgs[RECEIVE_BATCH] = { 0 };
 	struct pending pending = { .relay = carrier->relay };
@@ -230,7 +232,7 @@ static bool receive(struct carrier *carrier)
 	}
 	got = recvmmsg(carrier->fd, msgs, RECEIVE_BATCH, MSG_DONTWAIT, NULL);
 	if (got <= 0)
-		return false;
+		return 0;
 	now = relay_now();
 	for (i = 0; i < got; i++) {
 		size_t len = msgs[i].msg_len, size = segment_size(&msgs[i].msg_hdr, len), at;
@@ -240,7 +242,7 @@ static bool receive(struct carrier *carrier)
 			      &carrier->in[i].from, &pending, now);
 	}
 	input_flush(&pending, now);
-	return got == RECEIVE_BATCH;
+	return got;
 }
 
 static void receive_error(struct carrier *carrier, struct msghdr *msg, const void *quoted,
@@ -291,13 +293,15 @@ static void receive_errors(struct carrier *carrier)
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct carrier *carrier = arg;
-	int round;
+	int round = 0, got;
 
 	(void)fd, (void)what;
-	receive_errors(carrier);
-	for (round = 0; round < RECEIVE_ROUNDS; round++)
-		if (!receive(carrier))
-			break;
+	do
+		got = receive(carrier);
+	while (got == RECEIVE_BATCH && ++round < RECEIVE_ROUNDS);
+	/* An error makes the socket readable, too; looked for when that is all there can be, and now and then. */
+	if (!got || !(++carrier->wakeups % ERRORS_EVERY))
+		receive_errors(carrier);
 	relay_settle(carrier->relay);
 }
 

@@ -301,8 +301,13 @@ int pair_read(struct conn *conn)
 		if (got <= 0)
 			break;
 		total += got;
+		/* That was all; if not, the event comes again. */
+		if ((size_t)got < conn->read_size) {
+			got = -EAGAIN;
+			break;
+		}
 		/* Grow with the need: the send buffer grows to what is asked for. */
-		if ((size_t)got == conn->read_size && conn->read_size < turn)
+		if (conn->read_size < turn)
 			conn->read_size *= 2;
 		if (total >= turn) { /* B had room again and again: others must have their turn */
 			got = -EAGAIN;
