@@ -263,8 +263,11 @@ static void set_reading(struct conn *conn, struct pair *pair, bool on)
 		event_del(pair->readable);
 }
 
-/* One read into rdt's own buffer. Returns bytes, 0 = EOF, -EAGAIN, -ENOBUFS = rdt is full, -errno. */
-static ssize_t read_once(struct conn *conn, struct pair *pair, size_t most)
+/*
+ * One read into rdt's own buffer. Returns bytes, 0 = EOF, -EAGAIN, -ENOBUFS = rdt is full, -errno. *filled: there
+ * may be more.
+ */
+static ssize_t read_once(struct conn *conn, struct pair *pair, size_t most, bool *filled)
 {
 	struct iovec iov[2];
 	ssize_t got;
@@ -276,6 +279,7 @@ static ssize_t read_once(struct conn *conn, struct pair *pair, size_t most)
 	got = readv(pair->a, iov, n);
 	if (got > 0)
 		rdt_commit(conn->rdt, got);
+	*filled = got == (ssize_t)(iov[0].iov_len + (n > 1 ? iov[1].iov_len : 0));
 	return got < 0 ? -errno : got;
 }
 
@@ -283,6 +287,7 @@ int pair_read(struct conn *conn)
 {
 	struct pair *pair = &conn->relay->pairs->slots[conn->slot];
 	size_t turn = conn->relay->options.pair_buffer, total = 0;
+	bool filled;
 	ssize_t got;
 
 	conn->paused = false;
@@ -297,17 +302,17 @@ int pair_read(struct conn *conn)
 			got = -ENOBUFS;
 			break;
 		}
-		got = read_once(conn, pair, conn->read_size);
+		got = read_once(conn, pair, conn->read_size, &filled);
 		if (got <= 0)
 			break;
 		total += got;
 		/* That was all; if not, the event comes again. */
-		if ((size_t)got < conn->read_size) {
+		if (!filled) {
 			got = -EAGAIN;
 			break;
 		}
 		/* Grow with the need: the send buffer grows to what is asked for. */
-		if (conn->read_size < turn)
+		if ((size_t)got == conn->read_size && conn->read_size < turn)
 			conn->read_size *= 2;
 		if (total >= turn) { /* B had room again and again: others must have their turn */
 			got = -EAGAIN;
