@@ -37,14 +37,12 @@ suite_main() {
 	fingerprint=$({ printf '%s\n' "${names[@]}" "${options[@]}"
 		for name in "${names[@]}"; do cat "$here/$name.conf"; done
 		cat "$root"/build/{scenarios/stream,hooker/hooker} 2>/dev/null || true; } | sha256sum | cut -c1-16)
-	trap 'say; say "interrupted; the same command continues the run"; exit 130' INT
-	trap 'exit 143' TERM
 	choose_result suite.json
 	[[ -e $result/suite.json ]] || suite_record running
 	for name in "${names[@]}"; do
 		say "== $name ($((++at)) of ${#names[@]})"
 		rc=0
-		"$here/run" "$name" "${options[@]}" --into "$result/$name" 9>&- || rc=$?
+		attend "$here/run" "$name" "${options[@]}" --into "$result/$name" || rc=$?
 		((rc == 0 || rc == 1 || rc == 4)) || exit "$rc"
 		[[ $(jq -rs '.[0].state' "$result/$name"/{run,sweep}.json 2>/dev/null) == finished ]] || unfinished+=" $name"
 	done

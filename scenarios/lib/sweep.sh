@@ -33,12 +33,13 @@ sweep_points() {
 			[[ $(sweep_state_of "$result/$value") != finished ]] || continue
 			say "$(sweep_key)=$value ($((++sweep_at)) of ${#values[@]}$(sweep_left "${#values[@]}"))"
 			sweep_options "$value"
-			"$here/run" "$conf" "${sweep_overrides[@]}" --into "$result/$value" 9>&- || sweep_tell $?
+			attend "$here/run" "$conf" "${sweep_overrides[@]}" --into "$result/$value" || sweep_tell $?
 		done
 		return
 	fi
 	type -P parallel >/dev/null || die "GNU parallel is needed for --jobs and --workers: make deps"
-	options=(--will-cite --jobs "$jobs_asked" --joblog "$result/points.log" --results "$result/points")
+	# A run that is told to end still has hosts to take down.
+	options=(--will-cite --termseq 'TERM,60000,KILL,25' --jobs "$jobs_asked" --joblog "$result/points.log" --results "$result/points")
 	sweep_options '{}'
 	printf -v point '%q ' "$root/scenarios/run" "$conf" "${sweep_overrides[@]}"
 	point="${point//\\\{\\\}/\{\}}--into $(printf %q "$result")/{}"
@@ -48,7 +49,7 @@ sweep_points() {
 		[[ -z ${SCENARIOS_SSH-} ]] || options+=(--ssh "$SCENARIOS_SSH")
 		command=("$point >&2; code=\$?; tar -cf - -C $(printf %q "$result") --exclude=.lock --exclude='work-*' {} && exit \$code")
 	fi
-	parallel "${options[@]}" "${command[@]}" ::: "${values[@]}" 9>&- >/dev/null || true
+	attend parallel "${options[@]}" "${command[@]}" ::: "${values[@]}" >/dev/null || true
 	[[ -z $workers ]] || sweep_unpack "${values[@]}"
 	rm -rf "$result/points"
 }

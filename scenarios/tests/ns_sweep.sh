@@ -15,7 +15,7 @@ printf '%s\n' 'FILES="text-3KB:text:3072"' 'MODES="tcp"' REPS=2 WARMUP=0 BACKEND
 start() { "$root/scenarios/run" "$conf" --results "$work/results" "$@" >"$work/out" 2>"$work/err"; }
 result() { readlink -f "$work/results/latest"; }
 
-plan 15
+plan 19
 rc=0
 start || rc=$?
 is 'a sweep: one point after the other' "$rc" 0
@@ -69,3 +69,19 @@ spoil ".fingerprint = \"$(jq -r .fingerprint "$one/send/run.json")\" | .clock = 
 start --into "$two" || :
 like 'by another clock: refused' "$(cat "$work/err")" 'clocks are never mixed'
 exits 'a key that is none: usage' 2 "$root/scenarios/run" "$conf" --set 'SWEEP=COLOUR red' --list
+
+# A signal to the driver alone, as a supervisor sends it: all of it ends, within the time that taking hosts down takes.
+runs() { pgrep -f "scenarios/run.*$work/ended" || :; }
+no_runs() { [[ -z $(runs) ]]; }
+under_way() { (($(cat "$work/ended"/s-*/send*/cells.jsonl 2>/dev/null | wc -l) > 0)); }
+for jobs in 1 2; do
+	(exec "$root/scenarios/run" "$conf" --results "$work/ended" --new --set REPS=1000 --jobs $jobs) >"$work/out" 2>"$work/err" &
+	pid=$!
+	wait_until 60 under_way || sed 's/^/# /' "$work/err"
+	kill -TERM $pid
+	rc=0
+	wait $pid || rc=$?
+	is "$jobs at a time: TERM ends the driver" $rc 143
+	ok "$jobs at a time: and everything it started" wait_until 30 no_runs
+	rm -rf "$work/ended"
+done
