@@ -136,7 +136,7 @@ check: ready-tests
 	@$(RUNTESTS) $(TOGETHER) $(UNIT_BIN) $(CHECK_SH)
 
 test: ready-tests
-	@$(RUNTESTS) $(TOGETHER) $(PATIENT) $(UNIT_BIN) --jobs 1 $(ALONE)
+	@$(RUNTESTS) --timeout 1200 $(TOGETHER) $(PATIENT) $(UNIT_BIN) --timeout 600 --jobs 1 $(ALONE)
 
 # ---------------------------------------------------------------- evaluation
 SCENARIO ?= paper
