@@ -92,31 +92,40 @@ $(SCENARIO_BIN):
 # ---------------------------------------------------------------- tests
 # Tests stand beside what they test and print TAP. The name says what they need:
 #   unit_*.c  cmocka, built with sanitizers     check_*.sh  no root, seconds
-#   ns_*.sh   root, namespaces                  vm_*.sh     a virtual machine
+#   ns_*.sh   root, namespaces                  long_*.sh   no root, longer: packages, tshark, the driver
+#   vm_*.sh   a virtual machine
 UNIT_SRC := $(wildcard hooker/tests/unit_*.c scenarios/tests/unit_*.c)
 UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
 CHECK_SH := $(wildcard */tests/check_*.sh)
+LONG_SH  := $(wildcard */tests/long_*.sh)
 NS_SH    := $(wildcard */tests/ns_*.sh)
 VM_ALONE := $(wildcard */tests/vm_testbed.sh */tests/vm_two.sh */tests/vm_eval_two.sh)
 VM_SH    := $(filter-out $(VM_ALONE),$(wildcard */tests/vm_*.sh))
 RUNTESTS := testbed/run-tests
 # Side by side: what does not look at the clock, or has a virtual one. Alone: what watches how long things take.
-PATIENT  := $(VM_SH) $(wildcard scenarios/tests/ns_*.sh) $(CHECK_SH)
+PATIENT  := $(VM_SH) $(wildcard scenarios/tests/ns_*.sh) $(LONG_SH) $(CHECK_SH)
 ALONE    := $(filter-out $(PATIENT),$(NS_SH) $(VM_ALONE))
 TOGETHER := --jobs $(shell nproc)
 
-# A unit test names the sources it links in a first-line comment:  // links: hooker/rdt/conn.c …
-$(B)/%: %.c
-	$(call say,CC,$@ (sanitized))
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CSTD) $(SANITIZE) $(WARN) $(CPPFLAGS) -MMD -MP -MF $@.d -o $@ $< \
-	    $$(sed -n 's,^// links: ,,p' $<) -lcmocka -ljansson -lgsl -lgslcblas -lm $$(sed -n 's,^// libs: ,,p' $<)
 # prog_*.c: programs that shell tests run, built the same way.
-PROG_BIN := $(patsubst %.c,$(B)/%,$(wildcard */tests/prog_*.c))
+PROG_SRC := $(wildcard */tests/prog_*.c)
+PROG_BIN := $(PROG_SRC:%.c=$(B)/%)
 TEST_SKEL := $(patsubst %.bpf.c,$(B)/%.skel.h,$(wildcard */tests/*.bpf.c))
-$(UNIT_BIN) $(PROG_BIN): $(BPF_SKEL) $(TEST_SKEL)
-# The compiler notes the headers of the last linked source only, so any change there rebuilds them.
-$(UNIT_BIN): $(wildcard hooker/*.[ch] hooker/*/*.[ch])
+
+$(B)/san/%.o: %.c | $(BPF_SKEL) $(TEST_SKEL)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CSTD) $(SANITIZE) $(WARN) $(CPPFLAGS) -MMD -MP -c $< -o $@
+
+# The first lines of such a program say what it is linked with:  // links: hooker/rdt/conn.c …   // libs: -lbpf …
+said = $(shell sed -n 's,^// $(2): ,,p' $(1))
+define sanitized_program
+$(B)/$(1:.c=): $(patsubst %.c,$(B)/san/%.o,$(1) $(wildcard $(call said,$(1),links)))
+	$$(call say,LINK,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(SANITIZE) -o $$@ $$^ -lcmocka -ljansson -lgsl -lgslcblas -lm $(call said,$(1),libs)
+endef
+$(foreach p,$(UNIT_SRC) $(PROG_SRC),$(eval $(call sanitized_program,$(p))))
 
 all: $(B)/hooker/hooker $(SCENARIO_BIN) $(MANUALS) $(COMPLETIONS)
 
@@ -132,7 +141,8 @@ ready: deps
 ready-tests: deps
 	$(in_parallel) all $(UNIT_BIN) $(PROG_BIN)
 
-check: ready-tests
+check: deps
+	$(in_parallel) all $(UNIT_BIN)
 	@$(RUNTESTS) $(TOGETHER) $(UNIT_BIN) $(CHECK_SH)
 
 test: ready-tests

@@ -5,7 +5,7 @@
 --   kernel datapath  TCP segments behind a UDP or UDP-Lite header: handed to Wireshark's own TCP
 --   negotiation      TCP option 254, ExID 0x484b, in SYN and SYN-ACK, and after a fallback
 --
--- Numbers and offsets are those of bpf/wire.h and bpf/abi.h; tests/check_wireshark.sh compares them.
+-- Numbers and offsets are those of bpf/wire.h and bpf/abi.h; tests/long_wireshark.sh compares them.
 
 local C = {
 	HK_WIRE_VERSION = 1,
