@@ -28,7 +28,7 @@ BPF_ARCH   := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
 BPF_CFLAGS = -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -O2 -g -mcpu=v3 $(WARN) -I. \
              -idirafter /usr/include/$(shell $(CC) -print-multiarch)
 
-.PHONY: all deps ready ready-tests check test smoke eval bench vmtest plots install uninstall deb clean help format
+.PHONY: all deps ready check test smoke eval bench vmtest plots install uninstall deb clean help format
 
 # ---------------------------------------------------------------- bpf/
 BPF_SRC  := $(wildcard bpf/*.bpf.c)
@@ -138,14 +138,12 @@ in_parallel = +$(Q)$(MAKE) --no-print-directory -j$(shell nproc)
 ready: deps
 	$(in_parallel) all
 
-ready-tests: deps
-	$(in_parallel) all $(UNIT_BIN) $(PROG_BIN)
-
 check: deps
 	$(in_parallel) all $(UNIT_BIN)
 	@$(RUNTESTS) $(TOGETHER) $(UNIT_BIN) $(CHECK_SH)
 
-test: ready-tests
+test: deps
+	$(in_parallel) all $(UNIT_BIN) $(PROG_BIN)
 	@$(RUNTESTS) --timeout 1200 $(TOGETHER) $(PATIENT) $(UNIT_BIN) --timeout 600 --jobs 1 $(ALONE)
 
 # ---------------------------------------------------------------- evaluation

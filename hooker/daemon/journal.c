@@ -14,6 +14,7 @@
 #include "hooker/hooks/attach.h"
 #include "hooker/state/control.h"
 #include "hooker/state/flows.h"
+#include "hooker/base/flow_key.h"
 #include "hooker/base/log.h"
 
 struct hk_journal {
@@ -96,10 +97,7 @@ void hk_journal_fell_back(struct hk_journal *journal, const struct sock_key *key
 		.datapath = HK_DATAPATH_RELAY,
 		.transport = HK_TRANSPORT_TCP,
 		.reason = reason,
-		.key = { .local_ip = { 0, 0, htonl(0xffff), key->src_ip4 },
-			 .remote_ip = { 0, 0, htonl(0xffff), key->dst_ip4 },
-			 .local_port = key->src_port,
-			 .remote_port = key->dst_port },
+		.key = hk_flow_key_of(key),
 	};
 	struct timespec now;
 	struct hk_flow flow;

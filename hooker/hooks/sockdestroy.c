@@ -10,6 +10,8 @@
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 
+#include "hooker/base/flow_key.h"
+
 static int is_ip4(const struct hk_flow_key *key)
 {
 	return !key->remote_ip[0] && !key->remote_ip[1] && key->remote_ip[2] == htonl(0xffff);
@@ -76,12 +78,7 @@ int hk_sock_destroy(const struct hk_victim *victims, unsigned int count)
 int hk_sock_destroy_one(const struct sock_key *key, uint64_t cookie)
 {
 	struct hk_victim victim = {
-		.key = {
-			.local_ip = { 0, 0, htonl(0xffff), key->src_ip4 },
-			.remote_ip = { 0, 0, htonl(0xffff), key->dst_ip4 },
-			.local_port = key->src_port,
-			.remote_port = key->dst_port,
-		},
+		.key = hk_flow_key_of(key),
 		.cookie = cookie,
 	};
 

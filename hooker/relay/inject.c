@@ -19,6 +19,7 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/relay.skel.h"
+#include "hooker/base/flow_key.h"
 
 #define HANDSHAKE_WINDOW 65535 /* no payload will ever travel in this TCP connection */
 
@@ -104,12 +105,7 @@ static int interface_address(uint32_t ifindex, uint8_t mac[ETH_ALEN])
 
 static uint32_t flow_ifindex(struct conn *conn)
 {
-	struct hk_flow_key key = {
-		.local_ip = { 0, 0, htonl(0xffff), conn->id.key.src_ip4 },
-		.remote_ip = { 0, 0, htonl(0xffff), conn->id.key.dst_ip4 },
-		.local_port = conn->id.key.src_port,
-		.remote_port = conn->id.key.dst_port,
-	};
+	struct hk_flow_key key = hk_flow_key_of(&conn->id.key);
 	struct hk_attach *attach = conn->relay->attach;
 	struct hk_flow flow;
 

@@ -7,6 +7,7 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/sockops.skel.h"
+#include "hooker/base/flow_key.h"
 
 void input_flush(struct pending *pending, uint64_t now)
 {
@@ -46,12 +47,7 @@ static struct conn *find(struct hk_relay *relay, const struct rdt_frame *frame)
 static bool complete_handshake(struct hk_relay *relay, const struct rdt_identity *id)
 {
 	int map = bpf_map__fd(relay->attach->sockops->maps.hk_half);
-	struct hk_flow_key key = {
-		.local_ip = { 0, 0, htonl(0xffff), id->key.src_ip4 },
-		.remote_ip = { 0, 0, htonl(0xffff), id->key.dst_ip4 },
-		.local_port = id->key.src_port,
-		.remote_port = id->key.dst_port,
-	};
+	struct hk_flow_key key = hk_flow_key_of(&id->key);
 	struct hk_half half;
 
 	if (bpf_map_lookup_elem(map, &key, &half) || half.datapath != HK_DATAPATH_RELAY)
