@@ -49,7 +49,8 @@ sweep_points() {
 		[[ -z ${SCENARIOS_SSH-} ]] || options+=(--ssh "$SCENARIOS_SSH")
 		command=("$point >&2; code=\$?; tar -cf - -C $(printf %q "$result") --exclude=.lock --exclude='work-*' {} && exit \$code")
 	fi
-	attend parallel "${options[@]}" "${command[@]}" ::: "${values[@]}" >/dev/null || true
+	# A worker without $SHELL in its environment would run nothing and say that all is well.
+	attend env PARALLEL_SHELL=bash parallel "${options[@]}" "${command[@]}" ::: "${values[@]}" >/dev/null || true
 	[[ -z $workers ]] || sweep_unpack "${values[@]}"
 	rm -rf "$result/points"
 }

@@ -43,14 +43,15 @@ rc=0
 start --new --jobs 2 || rc=$?
 is 'two points at once' "$rc $(cut -d, -f2 "$(result)/sweep.csv" | tr '\n' ' ')" '0 value send sendfile '
 
-# What stands for ssh runs the command here, as a machine of its own whose results are elsewhere.
+# What stands for ssh runs the command here, as a machine of its own whose results are elsewhere, and whose
+# environment is as bare as ssh's can be.
 cat >"$work/ssh" <<-'END'
 	#!/bin/bash
 	while [[ $1 == -* ]]; do shift; done
 	echo "$1" >>"${0%/*}/hosts"
 	shift
 	[[ $1 != -- ]] || shift
-	exec bash -c "$*"
+	exec env -u SHELL bash -c "$*"
 END
 chmod +x "$work/ssh"
 rc=0
