@@ -102,9 +102,11 @@ NS_SH    := $(wildcard */tests/ns_*.sh)
 VM_ALONE := $(wildcard */tests/vm_testbed.sh */tests/vm_two.sh */tests/vm_eval_two.sh)
 VM_SH    := $(filter-out $(VM_ALONE),$(wildcard */tests/vm_*.sh))
 RUNTESTS := testbed/run-tests
-# Side by side: what does not look at the clock, or has a virtual one. Alone: what watches how long things take.
+# Side by side: what does not look at the clock, or has a virtual one. Two at a time: what has deadlines of seconds.
+# Alone: what has shorter ones, or a guest in real time.
 PATIENT  := $(VM_SH) $(wildcard scenarios/tests/ns_*.sh) $(LONG_SH) $(CHECK_SH)
-ALONE    := $(filter-out $(PATIENT),$(NS_SH) $(VM_ALONE))
+ALONE    := $(wildcard */tests/ns_relay_paper.sh */tests/ns_testbed.sh) $(VM_ALONE)
+PAIRS    := $(filter-out $(PATIENT) $(ALONE),$(NS_SH))
 TOGETHER := --jobs $(shell nproc)
 
 # prog_*.c: programs that shell tests run, built the same way.
@@ -144,7 +146,7 @@ check: deps
 
 test: deps
 	$(in_parallel) all $(UNIT_BIN) $(PROG_BIN)
-	@$(RUNTESTS) --timeout 1200 $(TOGETHER) $(PATIENT) $(UNIT_BIN) --timeout 600 --jobs 1 $(ALONE)
+	@$(RUNTESTS) --timeout 1200 $(TOGETHER) $(PATIENT) $(UNIT_BIN) --timeout 600 --jobs 2 $(PAIRS) --jobs 1 $(ALONE)
 
 # ---------------------------------------------------------------- evaluation
 SCENARIO ?= paper

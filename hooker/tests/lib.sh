@@ -20,6 +20,7 @@ hosts_up()
 		cat "$WORK/up.log" >&2
 		bail "no testbed"
 	}
+	hosts_known
 	mkdir "$WORK/files"
 	"$STREAM" generate --kind text --size 3072 --seed 1 -o "$WORK/files/text"
 	"$STREAM" generate --kind image --size 522240 --seed 1 -o "$WORK/files/image"
@@ -27,12 +28,28 @@ hosts_up()
 	serve_on 8080
 }
 
+# Where the hosts are: their network namespaces and cgroups.
+declare -A NETNS=() CGROUP=()
+hosts_known()
+{
+	local host netns cgroup
+	while read -r host netns cgroup; do
+		NETNS[$host]=$netns CGROUP[$host]=$cgroup
+	done < <("$ROOT/testbed/testbed" status --json | jq -r '.hosts | to_entries[] | "\(.key) \(.value.netns) \(.value.cgroup)"')
+}
+
 # on HOST CMD…: runs CMD in the host's namespace and cgroup.
-on()
+on() { (become "$@"); }
+
+# become HOST CMD…: this (sub)shell becomes CMD there: what `testbed exec` does, without its start-up, which takes
+# longer than most of what these tests run.
+become()
 {
 	local host=$1
 	shift
-	"$ROOT/testbed/testbed" exec "$host" -- "$@"
+	echo "$BASHPID" >"${CGROUP[$host]}/cgroup.procs"
+	export TESTBED_HOST=$host TESTBED_CGROUP=${CGROUP[$host]}
+	exec nsenter --net="/run/netns/${NETNS[$host]}" -- "$@"
 }
 
 # path [RULE]: what the router does to what it forwards, in nft's words. No rule: everything passes.
@@ -57,7 +74,7 @@ background()
 	shift 2
 	: >"$WORK/$name.out" # who waits for a line in it must not see an old one
 	# Not by on(): $! would be a shell's, and signals would stop there.
-	"$ROOT/testbed/testbed" exec "$host" -- "$@" >"$WORK/$name.out" 2>&1 &
+	become "$host" "$@" >"$WORK/$name.out" 2>&1 &
 	PID=$!
 }
 
@@ -73,12 +90,10 @@ serve_on()
 declare -A DAEMON=()
 hooker_start()
 {
-	local host=$1 cgroup
+	local host=$1
 	shift
-	# shellcheck disable=SC2016 # expanded on the host
-	cgroup=$(on "$host" sh -c 'echo "$TESTBED_CGROUP"')
 	rm -f "$WORK/hooker-$host.out" # an earlier one was ready, too
-	background "hooker-$host" "$host" "$HOOKER" run --interface eth0 --cgroup "$cgroup" "$@"
+	background "hooker-$host" "$host" "$HOOKER" run --interface eth0 --cgroup "${CGROUP[$host]}" "$@"
 	DAEMON[$host]=$PID
 	wait_until 10 grep -q '^ready' "$WORK/hooker-$host.out" && return
 	cat "$WORK/hooker-$host.out" >&2

@@ -53,8 +53,7 @@ sample() { awk -v name="$1" '$1 == name { print $2 }' "$2"; }
 
 plan 52
 hosts_up
-# shellcheck disable=SC2016 # expanded on the host
-cgroup=$(on client sh -c 'echo "$TESTBED_CGROUP"')
+cgroup=${CGROUP[client]}
 
 # ---- without a daemon
 exits "status without Hooker" 1 hooker status

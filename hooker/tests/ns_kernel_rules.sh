@@ -64,8 +64,7 @@ case_of "the first that matches decides" transport "remote-port 8080 use udplite
 mapfile -t others < <(for ((i = 1; i < 64; i++)); do echo "remote 10.7.$i.0/24 remote-port $i use udplite"; done)
 case_of "the 64th rule counts as well" tcp "${others[@]}" "remote-port 8080 use tcp"
 case_of "... where none before it matches" transport "remote-port 8080 use udp" "${others[@]:1}" "remote-port 8080 use tcp"
-# shellcheck disable=SC2016 # expanded on the host
-cgroup=$(on client sh -c 'echo "$TESTBED_CGROUP"')
+cgroup=${CGROUP[client]}
 case_of "the 64th, by cgroup" tcp "${others[@]}" "cgroup $cgroup use tcp"
 case_of "by cgroup" tcp "cgroup $cgroup use tcp"
 mkdir "$cgroup/other"
@@ -74,8 +73,7 @@ case_of "another cgroup" transport "cgroup $cgroup/other use tcp"
 rules client "use udp"
 rules server "local-port 8080 use tcp"
 is "the server has a say" "$(travels)" tcp
-# shellcheck disable=SC2016
-cgroup=$(on server sh -c 'echo "$TESTBED_CGROUP"')
+cgroup=${CGROUP[server]}
 rules server "cgroup $cgroup use tcp"
 is "by cgroup on the server" "$(travels)" tcp
 rules server ""

@@ -20,8 +20,7 @@ for word in "${words[@]}"; do word=${word#CAP_} caps+=,+${word,,}; done
 start() {
 	local host=$1 caps=$2 cgroup
 	shift 2
-	# shellcheck disable=SC2016 # expanded on the host
-	cgroup=$(on "$host" sh -c 'echo "$TESTBED_CGROUP"')
+	cgroup=${CGROUP[$host]}
 	background "hooker-$host" "$host" setpriv --bounding-set "$caps" --no-new-privs \
 		"$HOOKER" run --interface eth0 --cgroup "$cgroup" "$@"
 	DAEMON[$host]=$PID

@@ -11,8 +11,7 @@ ended() { ! kill -0 "$1" 2>/dev/null; }
 
 plan 11
 hosts_up
-# shellcheck disable=SC2016 # expanded on the host
-cgroup=$(on client sh -c 'echo "$TESTBED_CGROUP"')
+cgroup=${CGROUP[client]}
 socat -u "UNIX-RECV:$WORK/notify" "OPEN:$WORK/notified,creat,append" &
 defer "kill $! 2>/dev/null"
 wait_until 5 test -S "$WORK/notify" || bail "nobody listens for notifications"
