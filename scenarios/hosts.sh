@@ -81,9 +81,11 @@ hosts_link() {
 	printf '%s\n' "$status" >"$work/env/link-$key.json"
 	while IFS=$'\t' read -ra part; do
 		ns[$key/${part[0]}]=${part[1]} cg[$key/${part[0]}]=${part[2]} ifname[$key/${part[0]}]=${part[3]}
-	done < <(jq -r '.hosts | to_entries[] | [.key, .value.netns, .value.cgroup, .value.ifname // .value.to_server] | @tsv' <<<"$status")
-	server[$key]=$(jq -r .hosts.server.ipv4 <<<"$status")
-	client[$key]=$(jq -r .hosts.client.ipv4 <<<"$status")
+		case ${part[0]} in
+		server) server[$key]=${part[4]} ;;
+		client) client[$key]=${part[4]} ;;
+		esac
+	done < <(jq -r '.hosts | to_entries[] | [.key, .value.netns, .value.cgroup, .value.ifname // .value.to_server, .value.ipv4 // ""] | @tsv' <<<"$status")
 	goal[$key]="${server[$key]} 8080"
 }
 

@@ -20,7 +20,7 @@ dead_links() {
 			if [[ $file ]]; then file=$(dirname "$page")/$file; else file=$page; fi
 			if [[ ! -e $file ]]; then
 				echo "$page: $link"
-			elif [[ $anchor ]] && ! anchors "$file" | grep -qxF "$anchor"; then
+			elif [[ $anchor ]] && ! grep -qxF "$anchor" < <(anchors "$file"); then
 				echo "$page: $link (no such heading)"
 			fi
 		done < <(sed '/^```/,/^```/d' "$page" | grep -oE '\]\([^) ]+\)' | sed 's/^](//; s/)$//' | grep -vE '^[a-z]+:')

@@ -7,9 +7,9 @@ cd "$(dirname "$0")/../.."
 
 hooker() { on client "$HOOKER" "$@"; }
 status_of() { hooker status --json | jq -r "$1"; }
-nothing_attached() { ! ip -netns "hk-$TESTBED_NAME-client" link show eth0 | grep -q xdp; }
-shows_nc() { hooker flows | grep -q '/nc '; }
-uses_udp() { hooker flows --transport udp | grep -q '/stream '; }
+nothing_attached() { ! grep -q xdp < <(ip -netns "hk-$TESTBED_NAME-client" link show eth0); }
+shows_nc() { grep -q '/nc ' < <(hooker flows); }
+uses_udp() { grep -q '/stream ' < <(hooker flows --transport udp); }
 no_rules() { [[ -z $(hooker rules) ]]; }
 stays_empty() { [[ -z $(find "$1" -mindepth 1 -type d) ]]; }
 router_nft() { ip netns exec "hk-$TESTBED_NAME-router" nft "$@"; }

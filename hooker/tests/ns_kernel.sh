@@ -113,7 +113,7 @@ flow_is()
 # lossy_handshake CMD…: the first SYN-ACK of each connection is lost, and the next one must agree as well.
 lossy_handshake()
 {
-	local status=0
+	local status=0 lost
 	on router nft -f - <<-EOF
 	table inet lossy {
 	  chain forward {
@@ -124,15 +124,15 @@ lossy_handshake()
 	EOF
 	count_reset
 	"$@" || status=1
-	on router nft list table inet lossy | grep counter
-	on router nft list table inet lossy | grep -q 'packets [1-9]' || status=1
+	lost=$(on router nft list table inet lossy)
+	[[ $lost =~ counter\ packets\ [1-9] ]] || { echo "$lost"; status=1; }
 	on router nft delete table inet lossy
 	mostly_redirected && return $status
 }
 
 receives() { if [[ $1 == tc ]]; then echo '"tc ingress"'; else echo '"native XDP"'; fi; }
 
-nothing_left() { ! on "$1" ip -o link | grep -q hkseg && ! on "$1" bpftool net show dev eth0 | grep -qE 'driver|generic|tcx|clsact'; }
+nothing_left() { ! grep -q hkseg < <(on "$1" ip -o link) && ! grep -qE 'driver|generic|tcx|clsact' < <(on "$1" bpftool net show dev eth0); }
 
 plan $((27 * ${#transports[@]} + 3))
 hosts_up

@@ -67,7 +67,7 @@ gone() { [[ ! -e /proc/$1 || $(awk '{ print $3 }' "/proc/$1/stat" 2>/dev/null) =
 
 detached()
 {
-	! on "$1" bpftool net show dev eth0 | grep -qE 'driver|generic|tcx|clsact' &&
+	! grep -qE 'driver|generic|tcx|clsact' < <(on "$1" bpftool net show dev eth0) &&
 		! on "$1" "$HOOKER" stats >/dev/null 2>&1
 }
 

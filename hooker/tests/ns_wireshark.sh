@@ -58,7 +58,7 @@ capture()
 	wait "$tcpdump" || :
 	dissect
 }
-captured_ping() { tcpdump -r "$WORK/capture.pcap" icmp 2>/dev/null | grep -q ICMP; }
+captured_ping() { grep -q ICMP < <(tcpdump -r "$WORK/capture.pcap" icmp 2>/dev/null); }
 
 hosts_up --tx-csum off # or captures show checksums that nobody has computed yet
 size=$(($(wc -c <"$WORK/files/image") + 10)) # the server says "OK 522240" first

@@ -23,7 +23,7 @@ map_entries()
 {
 	local id
 	awk '$1 == "map_id:" { print $2 }' "/proc/${DAEMON[$1]}"/fdinfo/* | sort -u | while read -r id; do
-		bpftool map show id "$id" | grep -qE 'name hk_(flows|orders|half) ' || continue
+		grep -qE 'name hk_(flows|orders|half) ' < <(bpftool map show id "$id") || continue
 		bpftool map dump id "$id" --json 2>/dev/null | jq length
 	done | awk '{ n += $1 } END { print n + 0 }'
 }

@@ -90,14 +90,13 @@ net_failed()
 net_make()
 {
 	local owner=$1 host forward
-	mkdir -p "$NET_STATE"
-	chmod 755 "$NET_STATE"
+	mkdir -m 755 "$NET_STATE"
 	[[ $TB_LOG ]] || TB_LOG=$NET_STATE/commands.log
 	[[ -z $owner ]] || printf '%s %s\n' "$owner" "$(net_start_time "$owner")" >"$NET_STATE/owner"
-	mkdir "$NET_CGROUP" || tb_unsupported "can't make a cgroup in '$NET_CGROUP2'" "is cgroup v2 writable here?"
+	mkdir "$NET_CGROUP" "${TB_HOSTS[@]/#/$NET_CGROUP/}" ||
+		tb_unsupported "can't make a cgroup in '$NET_CGROUP2'" "is cgroup v2 writable here?"
+	tb_batch ip < <(printf 'netns add %s\n' "${NET_NS[@]}")
 	for host in "${TB_HOSTS[@]}"; do
-		mkdir "$NET_CGROUP/$host"
-		tb_cmd ip netns add "${NET_NS[$host]}"
 		forward=()
 		[[ $host != router ]] || forward=(net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1)
 		link_sysctls "${NET_PATH[$host]}" "${forward[@]}"
@@ -106,43 +105,53 @@ net_make()
 		net_cable_direct
 		return
 	fi
-	net_cable client 1
-	net_cable server 2
-	((${#LINK_NETEM[@]} == 0)) || for host in client server; do
-		tb_cmd tc -n "${NET_NS[router]}" qdisc replace dev "to-$host" root "${LINK_NETEM[@]}"
-	done
+	net_cables
+	((${#LINK_NETEM[@]} == 0)) || tb_batch tc -n "${NET_NS[router]}" <<-END
+		qdisc replace dev to-client root ${LINK_NETEM[*]}
+		qdisc replace dev to-server root ${LINK_NETEM[*]}
+	END
 }
 
-# net_cable HOST N: one host's veth to the router, its addresses, neighbours and routes. Neighbours are static: the
-# answer to an ARP request would be delayed too, and the first packet take two round trips.
-net_cable()
+# net_cables: each host's veth to the router, its addresses, neighbours and routes. Neighbours are static: the answer
+# to an ARP request would be delayed too, and the first packet take two round trips.
+net_cables()
 {
-	local host=$1 n=$2 ns router mac rmac
-	ns=${NET_NS[$host]} router=${NET_NS[router]} mac=02:00:0a:63:0$n:02 rmac=02:00:0a:63:0$n:01
-	tb_cmd ip link add eth0 netns "$ns" mtu "$LINK_MTU" address "$mac" type veth \
-		peer name "to-$host" netns "$router" mtu "$LINK_MTU" address "$rmac"
-	link_offloads "${NET_PATH[$host]}" eth0
-	# congctl on the route as well: some kernels refuse the sysctl in a namespace.
-	tb_batch ip -n "$ns" <<-END
-		link set lo up
-		addr add 10.99.$n.2/24 dev eth0
-		addr add fd99:$n::2/64 dev eth0 nodad
-		link set eth0 up
-		neigh replace 10.99.$n.1 lladdr $rmac dev eth0 nud permanent
-		neigh replace fd99:$n::1 lladdr $rmac dev eth0 nud permanent
+	local host n router=${NET_NS[router]} mac=02:00:0a:63
+	local -A number=([client]=1 [server]=2)
+	tb_batch ip <<-END
+		link add eth0 netns ${NET_NS[client]} mtu $LINK_MTU address $mac:01:02 type veth peer name to-client netns $router mtu $LINK_MTU address $mac:01:01
+		link add eth0 netns ${NET_NS[server]} mtu $LINK_MTU address $mac:02:02 type veth peer name to-server netns $router mtu $LINK_MTU address $mac:02:01
 	END
-	tb_batch ip -n "$router" <<-END
-		addr add 10.99.$n.1/24 dev to-$host
-		addr add fd99:$n::1/64 dev to-$host nodad
-		link set to-$host up
-		neigh replace 10.99.$n.2 lladdr $mac dev to-$host nud permanent
-		neigh replace fd99:$n::2 lladdr $mac dev to-$host nud permanent
-	END
-	# Only now: a route by IPv6 needs both ends of the cable up.
-	tb_batch ip -n "$ns" <<-END
-		route add default via 10.99.$n.1 congctl cubic
-		route add default via fd99:$n::1 congctl cubic
-	END
+	for host in client server; do
+		link_offloads "${NET_PATH[$host]}" eth0
+	done
+	tb_batch ip -n "$router" < <(
+		for host in client server; do
+			n=${number[$host]}
+			cat <<-END
+				addr add 10.99.$n.1/24 dev to-$host
+				addr add fd99:$n::1/64 dev to-$host nodad
+				link set to-$host up
+				neigh replace 10.99.$n.2 lladdr $mac:0$n:02 dev to-$host nud permanent
+				neigh replace fd99:$n::2 lladdr $mac:0$n:02 dev to-$host nud permanent
+			END
+		done
+	)
+	# The router's end is up: a route by IPv6 needs both. congctl on the route as well: some kernels refuse the sysctl
+	# in a namespace.
+	for host in client server; do
+		n=${number[$host]}
+		tb_batch ip -n "${NET_NS[$host]}" <<-END
+			link set lo up
+			addr add 10.99.$n.2/24 dev eth0
+			addr add fd99:$n::2/64 dev eth0 nodad
+			link set eth0 up
+			neigh replace 10.99.$n.1 lladdr $mac:0$n:01 dev eth0 nud permanent
+			neigh replace fd99:$n::1 lladdr $mac:0$n:01 dev eth0 nud permanent
+			route add default via 10.99.$n.1 congctl cubic
+			route add default via fd99:$n::1 congctl cubic
+		END
+	done
 }
 
 # net_cable_direct: the same addresses, one cable between the two; the router stands beside it.
@@ -171,7 +180,7 @@ net_cable_direct()
 
 net_record()
 {
-	jq -n "${LINK_JQ_ARGS[@]}" --arg name "$TB_NAME" --arg kernel "$(uname -r)" --arg clock "${TESTBED_CLOCK:-real}" \
+	jq -n "${LINK_JQ_ARGS[@]}" --arg name "$TB_NAME" --arg kernel "$(</proc/sys/kernel/osrelease)" --arg clock "${TESTBED_CLOCK:-real}" \
 		--arg state "$NET_STATE" --arg cgroup "$NET_CGROUP" --argjson measured "$LINK_MEASURED" \
 		--arg ip4c $NET_CLIENT --arg ip4s $NET_SERVER --arg ip6c $NET_CLIENT6 --arg ip6s $NET_SERVER6 \
 		--arg qdiscs "$(tc -n "${NET_NS[router]}" qdisc show)" --arg sysctls "$(link_sysctls_read "${NET_PATH[client]}")" \

@@ -34,7 +34,7 @@ twovm_main()
 	link_netem
 	tb_need qemu-system-x86_64 setpriv timeout cpio jq busybox
 	# A stream netdev came with 7.2; it keeps frames whole, unlike a socket's, and loses none, unlike datagrams.
-	qemu-system-x86_64 -netdev help 2>/dev/null | grep -qx stream ||
+	grep -qx stream < <(qemu-system-x86_64 -netdev help 2>/dev/null) ||
 		tb_unsupported "this qemu has no 'stream' network ($(qemu-system-x86_64 --version | head -n 1))" "two-vm needs qemu 7.2 or newer"
 	vm_accel
 	kernel_prepare "$VM_KERNEL" 0
