@@ -48,10 +48,11 @@ _Static_assert(sizeof(struct hk_option) == 8, "the option is 8 bytes on the wire
  * transport only after it has been heard there, and as long as the client has not, its TCP segments
  * repeat the option.
  *
- * Fallback: after a retransmission timeout a few segments travel on both; four TCP segments in a row
- * with nothing on the transport between them mean that the path swallows it. Whoever finds out, or is
- * told by ICMP, goes on in TCP and says so in the option of its next segments: datapath 0, transport
- * as negotiated, and the reason (enum hk_reason) in place of the coverage. The peer follows.
+ * Fallback: after a retransmission timeout a few segments travel on both, on the transport first; the
+ * copies in TCP may be cut to their first byte of payload. Four TCP segments in a row with nothing on
+ * the transport between them mean that the path swallows it. Whoever finds out, or is told by ICMP,
+ * goes on in TCP and says so in the option of its next segments: datapath 0, transport as negotiated,
+ * and the reason (enum hk_reason) in place of the coverage. The peer follows.
  */
 #define HK_KERNEL_COVERAGE 24
 

@@ -65,6 +65,8 @@ is "the clock is named" "$(jq -r 'if .accel == "kvm" then .clock == "real" else 
 like "the kernel's sum" "$(jq -r '.kernel.debs[0].sha256' "$share/vm.json")" '^[0-9a-f]{64}$'
 like "the command is in the log" "$(<"$dir/tmp/log")" 'qemu-system-x86_64'
 
+# The guest shows the working directory, and that user may not read where this repository is.
+cd "$dir"
 exits "a guest that panics" 125 "${as[@]}" "$T" vm run -- bash -c 'echo c >/proc/sysrq-trigger'
 like "says why" "$TAP_OUT" 'Kernel panic - not syncing'
 exits "a guest that hangs" 125 "${as[@]}" "$T" vm run --timeout 3 -- true
