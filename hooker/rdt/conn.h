@@ -10,7 +10,6 @@
 
 #define FRAME_HDR	 sizeof(struct hk_frame)
 #define MAX_ACK_DELAY	 (HK_MAX_ACK_DELAY_US * 1000ull)
-#define MIN_ACK_DELAY	 (1 * RDT_NS_PER_MS) /* for slow arrivals */
 #define GRANULARITY	 (1 * RDT_NS_PER_MS)
 #define PTO_MAX		 (3000 * RDT_NS_PER_MS)
 #define RESET_TRIES	 6
