@@ -125,7 +125,7 @@ define sanitized_program
 $(B)/$(1:.c=): $(patsubst %.c,$(B)/san/%.o,$(1) $(wildcard $(call said,$(1),links)))
 	$$(call say,LINK,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(SANITIZE) -o $$@ $$^ -lcmocka -ljansson -lgsl -lgslcblas -lm $(call said,$(1),libs)
+	$$(Q)$$(CC) $$(SANITIZE) -o $$@ $$(filter %.o,$$^) -lcmocka -ljansson -lgsl -lgslcblas -lm $(call said,$(1),libs)
 endef
 $(foreach p,$(UNIT_SRC) $(PROG_SRC),$(eval $(call sanitized_program,$(p))))
 
