@@ -126,15 +126,16 @@ tb_duration_us()
 # tb_rate_bps WORD: 100mbit, 1.5gbit, 64kbit, 0 (no limit) -> bits a second.
 tb_rate_bps()
 {
-	local f=1
+	local n unit f=1
 	[[ $1 =~ ^([0-9]+(\.[0-9]+)?)([kmg]?bit)?$ ]] || return 1
-	[[ ${BASH_REMATCH[3]} || ${BASH_REMATCH[1]} =~ ^0+$ ]] || return 1
-	case ${BASH_REMATCH[3]} in
+	n=${BASH_REMATCH[1]} unit=${BASH_REMATCH[3]}
+	[[ $unit || $n =~ ^0+$ ]] || return 1
+	case $unit in
 	kbit) f=1000 ;;
 	mbit) f=1000000 ;;
 	gbit) f=1000000000 ;;
 	esac
-	awk -v n="${BASH_REMATCH[1]}" -v f=$f 'BEGIN { printf "%.0f", n * f }'
+	awk -v n="$n" -v f=$f 'BEGIN { printf "%.0f", n * f }'
 }
 
 # tb_percent WORD: 1%, 0.5%, 0 -> the bare number.

@@ -8,7 +8,7 @@ TB_DIR=$PWD/testbed
 source testbed/lib/common.sh
 source testbed/lib/apt.sh
 
-plan 49
+plan 50
 T=testbed/testbed
 dir=$(mktemp -d)
 defer "rm -rf -- '$dir'"
@@ -22,6 +22,7 @@ exits "an unknown option" 2 $T up --speed 3
 like "it is named, with a hint" "$TAP_OUT" "'--speed'.*hint: "
 exits "a time without its unit" 2 $T up --rtt 50
 exits "a rate without its unit" 2 $T up --rate 100
+is "0 is a rate, and a time: no limit" "$(bash -euc '. testbed/lib/common.sh; tb_rate_bps 0; echo -n " "; tb_duration_us 0')" '0 0'
 exits "a loss above 100 %" 2 $T up --loss 101%
 exits "an MTU below IPv6's" 2 $T up --mtu 1000
 exits "an option without its value" 2 $T up --rtt
