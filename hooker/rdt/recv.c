@@ -104,7 +104,8 @@ static int take_data(struct rdt_conn *c, const struct rdt_frame *f, struct iovec
 /*
  * Fast arrivals need fewer acknowledgements: between every second and every cfg.ack_every-th. More than every second
  * would be unfair: a sender that is told of each packet sends one at a time, always into the gap that has just opened
- * in a full queue, and the pairs of a TCP that is acknowledged every second time (RFC 5681, 4.2) meet the drops.
+ * in a full queue, and the pairs of a TCP that is acknowledged every second time (RFC 5681, 4.2) meet the drops. So it
+ * still is where packets are further apart than MAX_ACK_DELAY.
  */
 static void adapt_ack_rate(struct rdt_conn *c, uint64_t now)
 {

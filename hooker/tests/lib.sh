@@ -48,7 +48,6 @@ become()
 	local host=$1
 	shift
 	echo "$BASHPID" >"${CGROUP[$host]}/cgroup.procs"
-	export TESTBED_HOST=$host TESTBED_CGROUP=${CGROUP[$host]}
 	exec nsenter --net="/run/netns/${NETNS[$host]}" -- "$@"
 }
 

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 
 hooker() { on client "$HOOKER" "$@"; }
 status_of() { hooker status --json | jq -r "$1"; }
-nothing_attached() { ! grep -q xdp < <(ip -netns "hk-$TESTBED_NAME-client" link show eth0); }
+nothing_attached() { local link; link=$(ip -netns "hk-$TESTBED_NAME-client" link show eth0) && [[ $link != *xdp* ]]; }
 shows_nc() { grep -q '/nc ' < <(hooker flows); }
 uses_udp() { grep -q '/stream ' < <(hooker flows --transport udp); }
 no_rules() { [[ -z $(hooker rules) ]]; }

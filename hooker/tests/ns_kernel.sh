@@ -132,7 +132,12 @@ lossy_handshake()
 
 receives() { if [[ $1 == tc ]]; then echo '"tc ingress"'; else echo '"native XDP"'; fi; }
 
-nothing_left() { ! grep -q hkseg < <(on "$1" ip -o link) && ! grep -qE 'driver|generic|tcx|clsact' < <(on "$1" bpftool net show dev eth0); }
+nothing_left()
+{
+	local links hooks
+	links=$(on "$1" ip -o link) && hooks=$(on "$1" bpftool net show dev eth0) || return 1
+	[[ $links != *hkseg* && ! $hooks =~ driver|generic|tcx|clsact ]]
+}
 
 plan $((27 * ${#transports[@]} + 3))
 hosts_up

@@ -67,7 +67,8 @@ gone() { [[ ! -e /proc/$1 || $(awk '{ print $3 }' "/proc/$1/stat" 2>/dev/null) =
 
 detached()
 {
-	! grep -qE 'driver|generic|tcx|clsact' < <(on "$1" bpftool net show dev eth0) &&
+	local hooks
+	hooks=$(on "$1" bpftool net show dev eth0) && [[ ! $hooks =~ driver|generic|tcx|clsact ]] &&
 		! on "$1" "$HOOKER" stats >/dev/null 2>&1
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# A tiny evaluation in a virtual machine, killed while it sets up and continued (with cells done: ns_run.sh): 50 ms, each datapath and transport once
-# (all modes: ns_smoke.sh here, make vmtest elsewhere).
+# A tiny evaluation in a virtual machine, killed while it sets up and continued (with cells done: ns_run.sh): 50 ms, each
+# datapath and transport once (all modes: ns_smoke.sh here, make vmtest elsewhere).
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=testbed/lib/tap.sh

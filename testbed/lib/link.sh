@@ -205,7 +205,7 @@ link_measure()
 	if ((LINK_RATE)) && [[ $rtt != null && $peer ]]; then
 		read -r rate offered < <(link_measure_rate "$ns" "$peer" "$ip")
 		if awk -v o="$offered" -v a="$LINK_RATE" 'BEGIN { exit !(o != "null" && o < a / 1e6) }'; then
-			# An emulated processor: what it can't fill says nothing about the link.
+			# An emulated processor. What arrives is no measure either: the receiver drops what it can't take.
 			tb_note "no more than $offered Mbit/s can be sent here: that the link takes $((LINK_RATE / 1000000)) is not verified"
 			rate=null
 		else
