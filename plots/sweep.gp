@@ -5,7 +5,7 @@
 load 'plots/style.gp'
 
 axis = key eq 'LOSS' ? 'loss in each direction, %' : key eq 'RTT' ? 'round-trip time, ms' : \
-	key eq 'RATE' ? 'rate of the link, Mbit/s' : key eq 'KERNEL' ? 'kernel' : key
+	key eq 'RATE' ? 'rate of the link' . (numeric ? ', Mbit/s' : '') : key eq 'KERNEL' ? 'kernel' : key
 mine(f, m) = strcol(9) eq f && strcol(8) eq m && strlen(strcol(13))
 
 set multiplot layout 1,words(files) margins 0.075,0.985,0.235,0.845 spacing 0.06,0

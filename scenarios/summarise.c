@@ -267,7 +267,8 @@ static int close_beside(FILE *file, const char *path)
 
 /*
  * Fixed cost and cost a byte of a mode, through the medians of all files: residuals count in parts of
- * the median, so that no size outweighs the others. A line needs four sizes to mean anything.
+ * the median, so that no size outweighs the others. A line needs four sizes to mean anything; several
+ * transfers at once are none.
  */
 static int print_line(const struct input *in, FILE *out, const char *mode)
 {
@@ -281,6 +282,8 @@ static int print_line(const struct input *in, FILE *out, const char *mode)
 		const json_t *file = json_array_get(files, f);
 		struct row row;
 
+		if (json_integer_value(json_object_get(file, "parallel")) > 1)
+			continue;
 		err = row_alloc(&row, in->reps);
 		if (!err) {
 			collect(in, mode, text(file, "name"), &row);

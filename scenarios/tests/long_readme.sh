@@ -11,7 +11,7 @@ mkdir -p "$copy/results"
 cp -r "$root/README.md" "$root/scenarios" "$root/plots" "$copy/"
 cp -r "$root/results/reference" "$copy/results/"
 
-plan 9
+plan 11
 rows() { grep -c '^| [a-z0-9]*-[0-9A-Z]* | ' "$1" || true; }
 is 'a row for each of the summary' "$(rows "$root/README.md")" \
 	"$(($(wc -l <"$root/results/reference/paper/summary.csv") - 1))"
@@ -20,6 +20,10 @@ ok 'README as scenarios/reference writes it' cmp "$root/README.md" "$copy/README
 sed -i 's/^| text-3KB | tcp | [0-9]*/| text-3KB | tcp | 999/' "$copy/README.md"
 ok 'a typed number would be noticed' test -n "$(cmp "$root/README.md" "$copy/README.md" 2>&1)"
 ok 'the report of the reference as scenarios/report writes it' cmp "$root/results/reference/report.md" "$copy/results/reference/report.md"
+# Many transfers at once are no larger file.
+costs() { sed -n "/^## Completion time by $1\$/,/^## /p" "$root/results/reference/report.md" | grep -c '^### Fixed cost and cost a byte$' || true; }
+is 'transfers of several sizes have a cost a byte' "$(costs size)" 1
+is '... several transfers at once have none' "$(costs 'connections at once')" 0
 claims() { grep -cE '\*\*(reproduced|exceeded|not reproduced|cannot be tested here)\*\*' "$1"; }
 is 'every claim of the paper has its verdict in the README' "$(claims "$root/README.md")" \
 	"$(grep -c '{id: "' "$root/scenarios/lib/report/claims.jq")"

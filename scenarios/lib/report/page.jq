@@ -47,7 +47,7 @@ def scenario_blocks($n): . as $s
 		+ (.rows | sweep_goodput_table($s.values) | if . then [{t: "p", x: "The same as goodput in Mbit/s:"}, table_block("results")] else [] end)
 	   elif .kind == "table" then
 		[{t: "ul", x: (.rows | notes)}, (.rows | firsts | results_table | table_block("results"))]
-		+ (.rows | apart | if . then [{t: "h3", x: "Where the largest file’s time goes"}, table_block("apart")] else [] end)
+		+ (if any(.run.files[]; .parallel > 1) then null else .rows | apart end | if . then [{t: "h3", x: "Where the largest file’s time goes"}, table_block("apart")] else [] end)
 		+ (if .lines | length > 0 then [{t: "h3", x: "Fixed cost and cost a byte"}, {t: "p", x: "A line through the medians of all sizes, residuals counted in parts of the median. Slow start makes it a summary, not a law."}, (.lines | lines_table | table_block("apart"))] else [] end)
 		+ (if (.wire | length) > 0 and .name == "paper" then [{t: "h3", x: "Bytes on the wire"}, (.wire | wire_table | table_block("apart"))] else [] end)
 	   # A program's findings are for reading as they are; results/README.md says what each column is.
