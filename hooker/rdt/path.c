@@ -11,7 +11,7 @@
 static uint64_t jump_size(const struct rdt_conn *c, uint64_t now)
 {
 	const struct rdt_path *p = c->path;
-	uint64_t rtt = c->cfg.initial_rtt, half;
+	uint64_t rtt = c->cfg.initial_rtt, half, left, room = c->peer_credit - c->sent_end;
 
 	if (!p || !c->cfg.jump || !p->window || !rtt || now - p->updated > RDT_PATH_EXPIRY)
 		return 0;
@@ -19,7 +19,9 @@ static uint64_t jump_size(const struct rdt_conn *c, uint64_t now)
 	if (rtt < p->min_rtt / 2 || rtt > p->min_rtt * 10)
 		return 0;
 	half = p->window / 2;
-	return half > p->jumping ? half - p->jumping : 0;
+	left = half > p->jumping ? half - p->jumping : 0;
+	/* More than the credit can't leave in this round trip: it would only make the bursts denser. */
+	return left < room ? left : room;
 }
 
 void rdt_start(struct rdt_conn *c, uint64_t now)

@@ -118,6 +118,28 @@ static void known_path(void **state)
 	sim_free(&s);
 }
 
+/* A jump is as large as the peer's credit at most, so that a wider memory changes nothing any more. */
+static void jump_within_credit(void **state)
+{
+	double ms[4];
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct sim s;
+
+		wire(&s, 8 * GBIT, 8 << 20, 0.0);
+		s.path[0] = (struct rdt_path){
+			.window = (2ULL << 20) << i, .min_rtt = RTT, .updated = s.now
+		};
+		ms[i] = transfer(&s, MIDDLE);
+		assert_true(s.flow[0].end[0].last_stats.jumped);
+		assert_true(fabs(ms[i] - ms[0]) < 1e-6);
+		sim_free(&s);
+	}
+	print_message("# %d bytes, path known from 2 MiB a round trip or more: %.1f ms\n", MIDDLE,
+		      ms[0]);
+}
+
 /* Three connections start together on a known path: together they take no more than half of it. */
 static void shared_memory(void **state)
 {
@@ -389,6 +411,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(against_slow_start),
 		cmocka_unit_test(known_path),
+		cmocka_unit_test(jump_within_credit),
 		cmocka_unit_test(shared_memory),
 		cmocka_unit_test(wrong_memory),
 		cmocka_unit_test(narrow_link),
