@@ -329,8 +329,8 @@ enum hk_counter {
 	HK_COUNT_KICKED,	  /* writers told that there is room again */
 	HK_COUNT_KICK_FAILED,	  /* ... and this kernel could not */
 	HK_COUNT_XDP_PASSED,	  /* dispatcher: not for Hooker */
-	HK_COUNT_XDP_HELD,	  /* FIN or RST held until the stream is complete */
-	HK_COUNT_XDP_TCP_DATA,	  /* TCP payload on a redirected connection: dropped */
+	HK_COUNT_RELAY_HELD,	  /* FIN or RST held until the stream is complete */
+	HK_COUNT_RELAY_TCP_DATA,  /* TCP payload on a redirected connection: dropped */
 	HK_COUNT_EVENT_LOST,	  /* ring buffer full */
 	HK_COUNT_KERNEL_TX,	  /* kernel datapath: segment sent on the transport */
 	HK_COUNT_KERNEL_TX_GSO,	  /* super-packet sent through the segmenter */

@@ -19,6 +19,12 @@
 #include "bpf/lib/flow.bpf.h"
 #include "bpf/lib/relay_maps.bpf.h"
 
+/* Ethernet, IPv4 and TCP without options. */
+#define HK_RELAY_HEADERS (sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct tcphdr))
+
+/* tc_index of segments that userspace lets in; the field is otherwise only used by old qdiscs. */
+#define HK_INJECTED 0x4b49
+
 /* enum hk_redir_slot -> Hooker userspace's sockets. Written by userspace. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKMAP);
@@ -170,26 +176,18 @@ static __always_inline void hk_frame_copy(struct hk_event *event, void *data, vo
 	}
 }
 
-static __always_inline int hk_hold(struct xdp_md *ctx, const struct sock_key *key,
-				   struct hk_flow *flow, __u32 frame_len)
-{
-	struct hk_event *event;
+/* What is to become of a TCP segment. */
+enum hk_relay_verdict {
+	HK_RELAY_PASS,
+	HK_RELAY_DROP,
+	HK_RELAY_HOLD, /* userspace gets a copy, and lets it in once the stream is complete */
+};
 
-	if (hk_order_flags(key, flow->local_isn) & HK_ORDER_RELEASE)
-		return XDP_PASS;
-	hk_counter_inc(HK_COUNT_XDP_HELD);
-	event = hk_event_reserve(HK_EVENT_HELD, key);
-	if (!event)
-		return XDP_DROP; /* the peer's TCP sends it again */
-	event->ifindex = ctx->ingress_ifindex;
-	event->frame_len = frame_len;
-	event->cookie = flow->cookie;
-	event->local_isn = flow->local_isn;
-	event->remote_isn = flow->remote_isn;
-	hk_frame_copy(event, (void *)(long)ctx->data, (void *)(long)ctx->data_end);
-	bpf_ringbuf_submit(event, 0);
-	return XDP_DROP;
-}
+struct hk_relay_segment {
+	struct sock_key key;
+	struct hk_flow *flow;
+	__u32 headers; /* length of Ethernet, IP and TCP header */
+};
 
 /*
  * The acknowledgement of our own FIN, while the peer still sends: it would wake a reader blocked in
@@ -202,37 +200,107 @@ static __always_inline int hk_acks_fin(const struct hk_flow *flow, const struct 
 }
 
 /* TCP of redirected connections: handshake and acknowledgements pass, FIN and RST are held. */
+static __always_inline enum hk_relay_verdict
+hk_relay_look(void *data, void *end, __u32 ifindex, struct hk_relay_segment *segment)
+{
+	struct ethhdr *eth = data;
+	struct iphdr *ip = (void *)(eth + 1);
+	struct tcphdr *tcp = (void *)(ip + 1);
+	struct sock_key *key = &segment->key;
+	struct hk_flow *flow;
+	__u32 headers;
+
+	if ((void *)(tcp + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP) || ip->ihl != 5)
+		return HK_RELAY_PASS;
+	key->src_ip4 = ip->daddr;
+	key->dst_ip4 = ip->saddr;
+	key->src_port = bpf_ntohs(tcp->dest);
+	key->dst_port = bpf_ntohs(tcp->source);
+	flow = hk_relay_flow(key);
+	if (!flow || tcp->syn)
+		return HK_RELAY_PASS;
+	flow->ifindex = ifindex;
+	headers = sizeof(*ip) + tcp->doff * 4;
+	/* Payload in TCP: the peer does not redirect. Old and new bytes must never mix. */
+	if (bpf_ntohs(ip->tot_len) > headers) {
+		hk_counter_inc(HK_COUNT_RELAY_TCP_DATA);
+		hk_relay_broken(key, flow->local_isn);
+		return HK_RELAY_DROP;
+	}
+	if (!tcp->fin && !tcp->rst && !hk_acks_fin(flow, tcp))
+		return HK_RELAY_PASS;
+	if (hk_order_flags(key, flow->local_isn) & HK_ORDER_RELEASE)
+		return HK_RELAY_PASS;
+	segment->flow = flow;
+	segment->headers = sizeof(*eth) + headers;
+	hk_counter_inc(HK_COUNT_RELAY_HELD);
+	return HK_RELAY_HOLD;
+}
+
+/* Without an event the segment is dropped as well: the peer's TCP sends it again. */
+static __always_inline struct hk_event *hk_hold(const struct hk_relay_segment *segment,
+						__u32 ifindex)
+{
+	struct hk_event *event = hk_event_reserve(HK_EVENT_HELD, &segment->key);
+
+	if (!event)
+		return 0;
+	event->ifindex = ifindex;
+	event->frame_len = segment->headers;
+	event->cookie = segment->flow->cookie;
+	event->local_isn = segment->flow->local_isn;
+	event->remote_isn = segment->flow->remote_isn;
+	return event;
+}
+
 SEC("xdp")
 int hk_relay_rx(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	struct ethhdr *eth = data;
-	struct iphdr *ip = (void *)(eth + 1);
-	struct tcphdr *tcp = (void *)(ip + 1);
-	struct hk_flow *flow;
-	struct sock_key key;
-	__u32 headers;
+	struct hk_relay_segment segment = {};
+	enum hk_relay_verdict verdict;
+	struct hk_event *event;
 
-	if ((void *)(tcp + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP) || ip->ihl != 5)
+	verdict = hk_relay_look(data, end, ctx->ingress_ifindex, &segment);
+	if (verdict == HK_RELAY_PASS)
 		return XDP_PASS;
-	key.src_ip4 = ip->daddr;
-	key.dst_ip4 = ip->saddr;
-	key.src_port = bpf_ntohs(tcp->dest);
-	key.dst_port = bpf_ntohs(tcp->source);
-	flow = hk_relay_flow(&key);
-	if (!flow || tcp->syn)
-		return XDP_PASS;
-	flow->ifindex = ctx->ingress_ifindex;
-	headers = sizeof(*ip) + tcp->doff * 4;
-	/* Payload in TCP: the peer does not redirect. Old and new bytes must never mix. */
-	if (bpf_ntohs(ip->tot_len) > headers) {
-		hk_counter_inc(HK_COUNT_XDP_TCP_DATA);
-		hk_relay_broken(&key, flow->local_isn);
-		return XDP_DROP;
+	event = verdict == HK_RELAY_HOLD ? hk_hold(&segment, ctx->ingress_ifindex) : 0;
+	if (event) {
+		hk_frame_copy(event, data, end);
+		bpf_ringbuf_submit(event, 0);
 	}
-	if (tcp->fin || tcp->rst || hk_acks_fin(flow, tcp))
-		return hk_hold(ctx, &key, flow, sizeof(*eth) + headers);
-	return XDP_PASS;
+	return XDP_DROP;
+}
+
+/*
+ * The same at tc ingress, where UDP-Lite does not ask for XDP: a veth with XDP copies every frame and
+ * has every super-packet cut, those of the transport, too. What hk_inject lets in comes by here again.
+ */
+SEC("tc")
+int hk_relay_in(struct __sk_buff *skb)
+{
+	struct hk_relay_segment segment = {};
+	enum hk_relay_verdict verdict;
+	struct hk_event *event;
+	__u32 len;
+
+	if (skb->vlan_present || skb->tc_index == HK_INJECTED ||
+	    skb->protocol != bpf_htons(ETH_P_IP))
+		return TC_ACT_UNSPEC;
+	if (skb->data_end - skb->data < HK_RELAY_HEADERS && bpf_skb_pull_data(skb, HK_RELAY_HEADERS))
+		return TC_ACT_UNSPEC;
+	verdict = hk_relay_look((void *)(long)skb->data, (void *)(long)skb->data_end, skb->ifindex,
+				&segment);
+	if (verdict == HK_RELAY_PASS)
+		return TC_ACT_UNSPEC;
+	event = verdict == HK_RELAY_HOLD ? hk_hold(&segment, skb->ifindex) : 0;
+	if (!event)
+		return TC_ACT_SHOT;
+	len = segment.headers;
+	if (len > HK_HELD_MAX || bpf_skb_load_bytes(skb, 0, event->frame, len))
+		event->frame_len = 0; /* as good as lost: userspace asks the peer */
+	bpf_ringbuf_submit(event, 0);
+	return TC_ACT_SHOT;
 }
 
 /*
@@ -245,6 +313,7 @@ int hk_inject(struct __sk_buff *skb)
 	__u32 ifindex = skb->mark;
 
 	skb->mark = 0;
+	skb->tc_index = HK_INJECTED;
 	return bpf_clone_redirect(skb, ifindex, BPF_F_INGRESS);
 }
 

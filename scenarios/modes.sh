@@ -18,6 +18,7 @@ MODES_TABLE='
         tcp+xdp           tcp        0         no    client,server   --datapath none
         relay-udp         udp        64        no    client,server   --datapath relay --transport udp
         relay-udplite     udplite    64        no    client,server   --datapath relay --transport udplite
+        relay-udp+tc      udp        64        no    client,server   --datapath relay --transport udp --receive tc
         paper-udp         udp        64        no    client,server   --datapath relay --transport udp --paper
         paper-udplite     udplite    64        no    client,server   --datapath relay --transport udplite --paper
         kernel-udp        udp        20        no    client,server   --datapath kernel --transport udp

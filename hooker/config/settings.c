@@ -283,8 +283,13 @@ int hk_settings_check(const struct hk_options *options, char *error, size_t size
 			options->coverage, HK_FRAME_COVERAGE);
 		return KEY_COVERAGE;
 	}
-	if (options->receive == HK_RECEIVE_TC && options->datapath != HK_DATAPATH_KERNEL) {
-		snprintf(error, size, "only the kernel datapath can receive at tc");
+	if (options->receive == HK_RECEIVE_TC && options->datapath == HK_DATAPATH_NONE) {
+		snprintf(error, size, "without a datapath nothing is received");
+		return KEY_RECEIVE;
+	}
+	if (options->receive == HK_RECEIVE_TC && options->datapath == HK_DATAPATH_RELAY &&
+	    (options->transport == HK_TRANSPORT_UDPLITE || options->lite_rules)) {
+		snprintf(error, size, "the relay receives UDP-Lite at XDP");
 		return KEY_RECEIVE;
 	}
 	if (options->receive == HK_RECEIVE_TC && options->xdp_mode != HK_XDP_AUTO) {

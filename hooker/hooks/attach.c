@@ -26,6 +26,7 @@
 #include "hooker/base/measure.h"
 #include "hooker/base/privilege.h"
 #include "hooker/hooks/segments.h"
+#include "hooker/hooks/tc.h"
 #include "hooker/transport/transport.h"
 
 /* Of this process; 0 = this kernel does not tell, or not to sock_ops (5.14). */
@@ -141,7 +142,10 @@ static int open_dispatch(struct hk_attach *attach, int i, enum hk_xdp_mode mode,
 	return err;
 }
 
-/* The kernel datapath has a choice; all else needs XDP. */
+/*
+ * The kernel datapath has a choice, and so has the relay without UDP-Lite, which looks at nothing but
+ * TCP. What then has no dispatcher is received at tc ingress.
+ */
 static int open_receive(struct hk_attach *attach, int i)
 {
 	const struct hk_options *options = attach->options;
@@ -149,10 +153,25 @@ static int open_receive(struct hk_attach *attach, int i)
 		      options->receive == HK_RECEIVE_AUTO && options->xdp_mode == HK_XDP_AUTO;
 	int err;
 
-	if (options->datapath == HK_DATAPATH_KERNEL && options->receive == HK_RECEIVE_TC)
+	if (options->receive == HK_RECEIVE_TC)
 		return 0;
 	err = open_dispatch(attach, i, choice ? HK_XDP_NATIVE : options->xdp_mode, choice);
 	return choice && err != -EBUSY ? 0 : err;
+}
+
+static int open_relay(struct hk_attach *attach, int i)
+{
+	int err;
+
+	if (attach->dispatch[i])
+		return hk_dispatch_set(attach->dispatch[i], HK_RX_SECOND(IPPROTO_TCP),
+				       bpf_program__fd(attach->relay->progs.hk_relay_rx));
+	err = hk_tc_attach(&attach->ingress[i], attach->ifindex[i], HK_TC_INGRESS,
+			   bpf_program__fd(attach->relay->progs.hk_relay_in), HK_TC_FIRST);
+	if (err)
+		hk_error("can't attach to tc ingress of interface '%s': %s",
+			 attach->options->interfaces[i], strerror(-err));
+	return err;
 }
 
 static int open_interface(struct hk_attach *attach, int i)
@@ -170,10 +189,7 @@ static int open_interface(struct hk_attach *attach, int i)
 		return err;
 	if (attach->options->datapath == HK_DATAPATH_KERNEL)
 		return open_kernel(attach, i);
-	if (!attach->relay)
-		return 0;
-	return hk_dispatch_set(attach->dispatch[i], HK_RX_SECOND(IPPROTO_TCP),
-			       bpf_program__fd(attach->relay->progs.hk_relay_rx));
+	return attach->relay ? open_relay(attach, i) : 0;
 }
 
 /*
@@ -333,6 +349,7 @@ void hk_attach_close(struct hk_attach *attach)
 	hk_segments_close(attach);
 	for (i = 0; i < HK_INTERFACES_MAX; i++) {
 		hk_kernel_close(attach->kernel[i]);
+		hk_tc_detach(attach->ingress[i]);
 		hk_dispatch_close(attach->dispatch[i]);
 	}
 	relay_bpf__destroy(attach->relay);

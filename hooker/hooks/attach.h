@@ -47,6 +47,8 @@ struct hk_options {
 	int log_level;		    /* enum hk_log_level */
 };
 
+struct hk_tc;
+
 struct hk_attach {
 	const struct hk_options *options;
 	struct sockops_bpf *sockops;
@@ -54,6 +56,7 @@ struct hk_attach {
 	struct hk_deployment *udplite; /* NULL unless the relay uses UDP-Lite */
 	bool lite_undeployed;	       /* UDP-Lite was there and has been taken away */
 	struct hk_dispatch *dispatch[HK_INTERFACES_MAX]; /* NULL = received at tc ingress */
+	struct hk_tc *ingress[HK_INTERFACES_MAX]; /* NULL unless the relay receives at tc ingress */
 	struct hk_rescue *rescue;			 /* NULL unless datapath is kernel */
 	struct hk_kernel *kernel[HK_INTERFACES_MAX];	 /* NULL unless datapath is kernel */
 	int ifindex[HK_INTERFACES_MAX];
