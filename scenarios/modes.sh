@@ -9,6 +9,7 @@
 # is what `hooker run` is told there, or `peer` and the adapter of scenarios/peers; `-`: nothing.
 #
 # +tc: received at tc ingress instead of XDP, which costs a veth a copy of each frame but lets GRO see TCP.
+# +xdp: the reverse for the relay, which with UDP is at tc ingress by itself where the kernel has TCX.
 #
 # NAME@HOST is a control: Hooker on one side only must leave everything on TCP.
 #
@@ -18,7 +19,7 @@ MODES_TABLE='
         tcp+xdp           tcp        0         no    client,server   --datapath none
         relay-udp         udp        64        no    client,server   --datapath relay --transport udp
         relay-udplite     udplite    64        no    client,server   --datapath relay --transport udplite
-        relay-udp+tc      udp        64        no    client,server   --datapath relay --transport udp --receive tc
+        relay-udp+xdp     udp        64        no    client,server   --datapath relay --transport udp --receive xdp
         paper-udp         udp        64        no    client,server   --datapath relay --transport udp --paper
         paper-udplite     udplite    64        no    client,server   --datapath relay --transport udplite --paper
         kernel-udp        udp        20        no    client,server   --datapath kernel --transport udp

@@ -45,8 +45,8 @@ const struct argp_option hk_setting_options[] = {
 	  "cgroup v2 whose processes are redirected (default: the root, every process)", 0 },
 	{ "xdp-mode", KEY_XDP, "auto|native|generic", 0, "How to attach XDP (default: auto)", 0 },
 	{ "receive", KEY_RECEIVE, "auto|xdp|tc", 0,
-	  "kernel: where packets are turned back into TCP (default: auto, which is XDP, or tc ingress where "
-	  "the driver has no native XDP)",
+	  "Where received packets are looked at (default: auto: for kernel XDP, or tc ingress where the driver "
+	  "has no native XDP; for relay tc ingress from Linux 6.6 on, but XDP with UDP-Lite or --paper)",
 	  0 },
 	{ "connection-memory", KEY_CONNECTION_MEMORY, "BYTES", 0,
 	  "Relay: what one connection may hold, at least 4M; K, M and G are understood (default: 10M)",

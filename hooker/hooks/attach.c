@@ -143,35 +143,59 @@ static int open_dispatch(struct hk_attach *attach, int i, enum hk_xdp_mode mode,
 }
 
 /*
- * The kernel datapath has a choice, and so has the relay without UDP-Lite, which looks at nothing but
- * TCP. What then has no dispatcher is received at tc ingress.
+ * The relay's look at TCP, without XDP: -EOPNOTSUPP where it would outlive a killed Hooker, and hold
+ * every FIN for ever.
  */
-static int open_receive(struct hk_attach *attach, int i)
+static int open_ingress(struct hk_attach *attach, int i)
 {
 	const struct hk_options *options = attach->options;
-	bool choice = options->datapath == HK_DATAPATH_KERNEL &&
-		      options->receive == HK_RECEIVE_AUTO && options->xdp_mode == HK_XDP_AUTO;
+	int err = hk_tc_attach_link(&attach->ingress[i], attach->ifindex[i], HK_TC_INGRESS,
+				    bpf_program__fd(attach->relay->progs.hk_relay_in), HK_TC_FIRST);
+
+	if (err == -EOPNOTSUPP && options->receive == HK_RECEIVE_TC)
+		hk_error(
+			"the relay receives at tc ingress from Linux 6.6 on: leave out --receive tc");
+	else if (err && err != -EOPNOTSUPP)
+		hk_error("can't attach to tc ingress of interface '%s': %s", options->interfaces[i],
+			 strerror(-err));
+	return err;
+}
+
+/*
+ * The relay looks at nothing but TCP and gets its datagrams from sockets, behind GRO. XDP it needs for
+ * UDP-Lite only; without that, XDP would look at each datagram in vain, and on a veth copy it. The
+ * published design has XDP.
+ */
+static int open_relay(struct hk_attach *attach, int i)
+{
+	const struct hk_options *options = attach->options;
+	bool lite = options->transport == HK_TRANSPORT_UDPLITE || options->lite_rules;
+	int err = -EOPNOTSUPP;
+
+	if (options->receive == HK_RECEIVE_TC)
+		return open_ingress(attach, i);
+	if (options->receive == HK_RECEIVE_AUTO && options->xdp_mode == HK_XDP_AUTO && !lite &&
+	    !options->paper)
+		err = open_ingress(attach, i);
+	if (err != -EOPNOTSUPP)
+		return err;
+	err = open_dispatch(attach, i, options->xdp_mode, false);
+	return err ? err :
+		     hk_dispatch_set(attach->dispatch[i], HK_RX_SECOND(IPPROTO_TCP),
+				     bpf_program__fd(attach->relay->progs.hk_relay_rx));
+}
+
+/* What has no dispatcher is received at tc ingress. */
+static int open_kernel_receive(struct hk_attach *attach, int i)
+{
+	const struct hk_options *options = attach->options;
+	bool choice = options->receive == HK_RECEIVE_AUTO && options->xdp_mode == HK_XDP_AUTO;
 	int err;
 
 	if (options->receive == HK_RECEIVE_TC)
 		return 0;
 	err = open_dispatch(attach, i, choice ? HK_XDP_NATIVE : options->xdp_mode, choice);
 	return choice && err != -EBUSY ? 0 : err;
-}
-
-static int open_relay(struct hk_attach *attach, int i)
-{
-	int err;
-
-	if (attach->dispatch[i])
-		return hk_dispatch_set(attach->dispatch[i], HK_RX_SECOND(IPPROTO_TCP),
-				       bpf_program__fd(attach->relay->progs.hk_relay_rx));
-	err = hk_tc_attach(&attach->ingress[i], attach->ifindex[i], HK_TC_INGRESS,
-			   bpf_program__fd(attach->relay->progs.hk_relay_in), HK_TC_FIRST);
-	if (err)
-		hk_error("can't attach to tc ingress of interface '%s': %s",
-			 attach->options->interfaces[i], strerror(-err));
-	return err;
 }
 
 static int open_interface(struct hk_attach *attach, int i)
@@ -184,12 +208,13 @@ static int open_interface(struct hk_attach *attach, int i)
 		hk_error("no interface '%s' here: see `ip link`", name);
 		return -ENODEV;
 	}
-	err = open_receive(attach, i);
-	if (err)
-		return err;
-	if (attach->options->datapath == HK_DATAPATH_KERNEL)
-		return open_kernel(attach, i);
-	return attach->relay ? open_relay(attach, i) : 0;
+	switch (attach->options->datapath) {
+	case HK_DATAPATH_RELAY: return open_relay(attach, i);
+	case HK_DATAPATH_KERNEL:
+		err = open_kernel_receive(attach, i);
+		return err ? err : open_kernel(attach, i);
+	default: return open_dispatch(attach, i, attach->options->xdp_mode, false);
+	}
 }
 
 /*

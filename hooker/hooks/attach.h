@@ -15,9 +15,13 @@ struct relay_bpf;
 
 #define HK_INTERFACES_MAX 16
 
-/* Where the kernel datapath turns packets of the transport back into TCP. */
+/* Where the kernel datapath turns packets of the transport back into TCP, and the relay looks at TCP. */
 enum hk_receive {
-	HK_RECEIVE_AUTO, /* XDP where the driver has it, else tc ingress */
+	/*
+	 * Kernel datapath: XDP where the driver has it, else tc ingress. Relay: tc ingress where that
+	 * is a link (Linux 6.6) and suffices, else XDP.
+	 */
+	HK_RECEIVE_AUTO,
 	HK_RECEIVE_XDP,
 	HK_RECEIVE_TC,
 };
@@ -56,7 +60,7 @@ struct hk_attach {
 	struct hk_deployment *udplite; /* NULL unless the relay uses UDP-Lite */
 	bool lite_undeployed;	       /* UDP-Lite was there and has been taken away */
 	struct hk_dispatch *dispatch[HK_INTERFACES_MAX]; /* NULL = received at tc ingress */
-	struct hk_tc *ingress[HK_INTERFACES_MAX]; /* NULL unless the relay receives at tc ingress */
+	struct hk_tc *ingress[HK_INTERFACES_MAX];	 /* NULL unless the relay does that */
 	struct hk_rescue *rescue;			 /* NULL unless datapath is kernel */
 	struct hk_kernel *kernel[HK_INTERFACES_MAX];	 /* NULL unless datapath is kernel */
 	int ifindex[HK_INTERFACES_MAX];

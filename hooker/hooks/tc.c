@@ -2,6 +2,7 @@
 #include "hooker/hooks/tc.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -161,8 +162,8 @@ static int clsact_attach(struct hk_tc *tc, int prog_fd)
 	return err;
 }
 
-int hk_tc_attach(struct hk_tc **out, int ifindex, enum hk_tc_side side, int prog_fd,
-		 enum hk_tc_position position)
+static int attach(struct hk_tc **out, int ifindex, enum hk_tc_side side, int prog_fd,
+		  enum hk_tc_position position, bool or_clsact)
 {
 	struct hk_tc *tc = calloc(1, sizeof(*tc));
 	int err;
@@ -176,7 +177,9 @@ int hk_tc_attach(struct hk_tc **out, int ifindex, enum hk_tc_side side, int prog
 	tc->link_fd = -1;
 	err = tcx_attach(tc, prog_fd);
 	/* EINVAL is how kernels before 6.6 answer an attach type they do not know. */
-	if (err == -EINVAL || err == -EOPNOTSUPP)
+	if (err == -EINVAL)
+		err = -EOPNOTSUPP;
+	if (err == -EOPNOTSUPP && or_clsact)
 		err = clsact_attach(tc, prog_fd);
 	if (err) {
 		free(tc);
@@ -184,6 +187,18 @@ int hk_tc_attach(struct hk_tc **out, int ifindex, enum hk_tc_side side, int prog
 	}
 	*out = tc;
 	return 0;
+}
+
+int hk_tc_attach(struct hk_tc **out, int ifindex, enum hk_tc_side side, int prog_fd,
+		 enum hk_tc_position position)
+{
+	return attach(out, ifindex, side, prog_fd, position, true);
+}
+
+int hk_tc_attach_link(struct hk_tc **out, int ifindex, enum hk_tc_side side, int prog_fd,
+		      enum hk_tc_position position)
+{
+	return attach(out, ifindex, side, prog_fd, position, false);
 }
 
 int hk_tc_fd(const struct hk_tc *tc)

@@ -29,6 +29,10 @@ enum hk_tc_position {
 int hk_tc_attach(struct hk_tc **out, int ifindex, enum hk_tc_side side, int prog_fd,
 		 enum hk_tc_position position);
 
+/* The same without clsact: -EOPNOTSUPP where the kernel has no TCX (before Linux 6.6). */
+int hk_tc_attach_link(struct hk_tc **out, int ifindex, enum hk_tc_side side, int prog_fd,
+		      enum hk_tc_position position);
+
 /* The link's file descriptor, to pin it; -1 for a clsact filter. Stays owned by @tc. */
 int hk_tc_fd(const struct hk_tc *tc);
 

@@ -128,9 +128,9 @@ static void jump_within_credit(void **state)
 		struct sim s;
 
 		wire(&s, 8 * GBIT, 8 << 20, 0.0);
-		s.path[0] = (struct rdt_path){
-			.window = (2ULL << 20) << i, .min_rtt = RTT, .updated = s.now
-		};
+		s.path[0].window = (2ULL << 20) << i;
+		s.path[0].min_rtt = RTT;
+		s.path[0].updated = s.now;
 		ms[i] = transfer(&s, MIDDLE);
 		assert_true(s.flow[0].end[0].last_stats.jumped);
 		assert_true(fabs(ms[i] - ms[0]) < 1e-6);
@@ -409,18 +409,12 @@ static void stopped_reader(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(against_slow_start),
-		cmocka_unit_test(known_path),
-		cmocka_unit_test(jump_within_credit),
-		cmocka_unit_test(shared_memory),
-		cmocka_unit_test(wrong_memory),
-		cmocka_unit_test(narrow_link),
-		cmocka_unit_test(random_loss),
-		cmocka_unit_test(reordering),
-		cmocka_unit_test(overtaking),
-		cmocka_unit_test(silence),
-		cmocka_unit_test(fairness),
-		cmocka_unit_test(stopped_reader),
+		cmocka_unit_test(against_slow_start), cmocka_unit_test(known_path),
+		cmocka_unit_test(jump_within_credit), cmocka_unit_test(shared_memory),
+		cmocka_unit_test(wrong_memory),	      cmocka_unit_test(narrow_link),
+		cmocka_unit_test(random_loss),	      cmocka_unit_test(reordering),
+		cmocka_unit_test(overtaking),	      cmocka_unit_test(silence),
+		cmocka_unit_test(fairness),	      cmocka_unit_test(stopped_reader),
 		cmocka_unit_test(beside_linux),
 	};
 
