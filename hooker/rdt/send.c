@@ -113,6 +113,9 @@ static int emit(struct rdt_conn *c, uint64_t now, struct rdt_datagram *out, int 
 	out->niov = 1 + (len ? rdt_ring_vec(&c->out, off, len, out->iov + 1) : 0);
 	out->len = FRAME_HDR + len;
 	out->kind = kind;
+	/* What was given up does not wait any more: the silence begins with the first that does. */
+	if (!c->flying)
+		c->st.waiting_since = now;
 	c->in_flight += out->len;
 	c->flying++;
 	if (c->in_flight > c->round_flight)
@@ -121,8 +124,6 @@ static int emit(struct rdt_conn *c, uint64_t now, struct rdt_datagram *out, int 
 	c->last_sent = now;
 	if (!c->st.first_sent)
 		c->st.first_sent = now;
-	if (!c->st.waiting_since)
-		c->st.waiting_since = now;
 	c->st.sent_packets++;
 	c->st.sent_bytes += len;
 	if (c->seen.n == 1)

@@ -334,10 +334,12 @@ static void deliver_buffered(struct conn *conn, uint64_t now)
 
 static void check_deadline(struct conn *conn, uint64_t now)
 {
-	struct rdt_stats stats;
+	uint64_t silent = conn_silent_since(conn);
 
-	rdt_stats(conn->rdt, &stats);
-	if (!conn->failed && stats.waiting_since && now > stats.waiting_since + SILENCE_NS) {
+	/* On a link answers queue behind data, for long if it is slow: there any sign of life will do. */
+	if (silent && conn->link && conn->heard_at > silent)
+		silent = conn->heard_at;
+	if (!conn->failed && silent && now > silent + SILENCE_NS) {
 		conn_peer_gone(conn, HK_REASON_BLACKHOLE);
 		return;
 	}

@@ -104,6 +104,42 @@ static void old_acknowledgement(void **state)
 	rdt_conn_destroy(b);
 }
 
+/*
+ * A packet given up without anything else in flight waits no more: the next one, a minute later, begins a
+ * silence of its own, or its connection would count as dead before an answer can come.
+ */
+static void new_silence(void **state)
+{
+	struct rdt_conn *a = frames_conn(&frames_a), *b = frames_conn(&frames_b);
+	uint64_t now = FRAMES_NOW;
+	struct rdt_datagram d;
+	struct rdt_stats st;
+	struct rdt_frame f;
+	uint8_t buf[2048];
+
+	(void)state;
+	rdt_write(a, "x", 1);
+	assert_int_equal(rdt_output(a, now, &d), 1); /* lost */
+	now = rdt_next_timeout(a);
+	rdt_on_timeout(a, now);
+	while (rdt_output(a, now, &d))
+		assert_true(frames_feed(b, buf, frames_flat(&d, buf)) >= 0);
+	assert_int_equal(rdt_output(b, FRAMES_NOW, &d), 1);
+	assert_int_equal(rdt_frame_parse(buf, frames_flat(&d, buf), &f), 0);
+	now += 50 * SIM_MS;
+	assert_true(rdt_input(a, now, &f, NULL) >= 0);
+	rdt_stats(a, &st);
+	assert_int_equal(st.lost_packets, 1);
+	assert_int_equal(st.waiting_since, 0);
+	now += 60 * SIM_SEC;
+	rdt_probe(a);
+	assert_int_equal(rdt_output(a, now, &d), 1);
+	rdt_stats(a, &st);
+	assert_int_equal(st.waiting_since, now);
+	rdt_conn_destroy(a);
+	rdt_conn_destroy(b);
+}
+
 /* Damaged copies of real frames and plain noise: never a crash, and the stream stays what it is. */
 static void noise(void **state)
 {
@@ -262,6 +298,7 @@ int main(void)
 		cmocka_unit_test(overlaps),
 		cmocka_unit_test(announces_credit),
 		cmocka_unit_test(old_acknowledgement),
+		cmocka_unit_test(new_silence),
 		cmocka_unit_test(noise),
 		cmocka_unit_test(hostile_peer),
 		cmocka_unit_test(ranges),
