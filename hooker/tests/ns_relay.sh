@@ -99,7 +99,7 @@ lost_ack()
 	[[ $(stat server relay.completed) == 1 ]]
 }
 
-plan 20
+plan 23
 hosts_up
 head -c 400000000 /dev/zero >"$WORK/files/big"
 
@@ -112,6 +112,10 @@ ok "Hooker in another network namespace: plain TCP" fetch text
 is "... untouched" "$(stat router counters.syn_offered) $(on router "$HOOKER" flows --json | jq '.flows | length')" "0 0"
 hooker_stop router
 hooker_start client --transport "$transport"
+# TCP is looked at behind GRO where that ends with Hooker (TCX, Linux 6.6) and UDP-Lite does not ask for XDP.
+at='"native XDP"'
+if [[ $transport == udp ]] && printf '%s\n6.6\n' "$(uname -r)" | sort -VC -r; then at='"tc ingress"'; fi
+is "received at $at" "$(stat client receive.eth0)" "$at"
 ok "Hooker on one side only: plain TCP" fetch video
 is "... and says so" "$(stat client counters.established)" 0
 hooker_start server --transport "$transport"
@@ -137,3 +141,9 @@ ok "half-close: the answer comes after our EOF" half_close
 ok "a reset arrives after the bytes before it" server_resets
 ok "a killed server" server_killed
 ok "everything is closed and forgotten" wait_until 10 all_closed
+for host in client server; do
+	hooker_stop $host
+	hooker_start $host --transport "$transport" --receive xdp
+done
+ok "received at XDP: the same, and EOF after the data" repeat_fetch image
+ok "... and half-close" half_close
