@@ -200,8 +200,8 @@ static __always_inline int hk_acks_fin(const struct hk_flow *flow, const struct 
 }
 
 /* TCP of redirected connections: handshake and acknowledgements pass, FIN and RST are held. */
-static __always_inline enum hk_relay_verdict
-hk_relay_look(void *data, void *end, __u32 ifindex, struct hk_relay_segment *segment)
+static __always_inline enum hk_relay_verdict hk_relay_look(void *data, void *end, __u32 ifindex,
+							   struct hk_relay_segment *segment)
 {
 	struct ethhdr *eth = data;
 	struct iphdr *ip = (void *)(eth + 1);
@@ -287,7 +287,8 @@ int hk_relay_in(struct __sk_buff *skb)
 	if (skb->vlan_present || skb->tc_index == HK_INJECTED ||
 	    skb->protocol != bpf_htons(ETH_P_IP))
 		return TC_ACT_UNSPEC;
-	if (skb->data_end - skb->data < HK_RELAY_HEADERS && bpf_skb_pull_data(skb, HK_RELAY_HEADERS))
+	if (skb->data_end - skb->data < HK_RELAY_HEADERS &&
+	    bpf_skb_pull_data(skb, HK_RELAY_HEADERS))
 		return TC_ACT_UNSPEC;
 	verdict = hk_relay_look((void *)(long)skb->data, (void *)(long)skb->data_end, skb->ifindex,
 				&segment);

@@ -310,8 +310,9 @@ void link_forget(struct conn *conn);
 
 int icmp_open(struct icmp **out, struct hk_relay *relay);
 void icmp_close(struct icmp *icmp);
-/* A destination-unreachable of @code quotes a datagram of ours. */
-void icmp_quoted(struct hk_relay *relay, uint8_t code, const void *quoted, size_t len);
+/* A destination-unreachable of @code quotes a datagram that @refused sent. */
+void icmp_quoted(struct carrier *refused, struct hk_relay *relay, uint8_t code, const void *quoted,
+		 size_t len);
 
 /* ---- fallback.c: from datagrams to a link ---- */
 
