@@ -149,9 +149,12 @@ static int open_dispatch(struct hk_attach *attach, int i, enum hk_xdp_mode mode,
 static int open_ingress(struct hk_attach *attach, int i)
 {
 	const struct hk_options *options = attach->options;
-	int err = hk_tc_attach_link(&attach->ingress[i], attach->ifindex[i], HK_TC_INGRESS,
-				    bpf_program__fd(attach->relay->progs.hk_relay_in), HK_TC_FIRST);
+	int err;
 
+	hk_phase(HK_PHASE_ATTACH);
+	err = hk_tc_attach_link(&attach->ingress[i], attach->ifindex[i], HK_TC_INGRESS,
+				bpf_program__fd(attach->relay->progs.hk_relay_in), HK_TC_FIRST);
+	hk_phase(HK_PHASE_OTHER);
 	if (err == -EOPNOTSUPP && options->receive == HK_RECEIVE_TC)
 		hk_error(
 			"the relay receives at tc ingress from Linux 6.6 on: leave out --receive tc");
