@@ -10,6 +10,16 @@ place(v) = sum [k=1:words(variants)] (system("echo '".v."' | tr ' ' _") eq word(
 mode(v) = word(v, 1)
 plain(v) = system("echo '".v."' | tr _ ' '")
 
+# About four ticks an axis; before there are ranges, which stats would heed.
+power(x) = 10 ** floor(log10(x))
+nice(x) = power(x) * (x / power(x) > 5 ? 10 : x / power(x) > 2 ? 5 : x / power(x) > 1 ? 2 : 1)
+panel(p, link, file) = link eq word(links, p < 4 ? p : 3) && file eq 'image-510KB'
+array step[4]
+do for [p=1:4] {
+	stats csv skip 1 using (panel(p, strcol(1), strcol(3)) ? column(p < 4 ? 5 : 7) : NaN) nooutput
+	step[p] = nice(STATS_max / 4)
+}
+
 set multiplot layout 1,4 margins 0.135,0.985,0.13,0.845 spacing 0.03,0
 set label 1 '{/:Bold Start-up: a transfer of 510 KB, and what it costs another}' at screen 0.012,0.955 left tc rgb ink font ',15'
 set grid xtics lc rgb '#e4e4e4' lt 1
@@ -20,10 +30,11 @@ set ytics ()
 set for [i=1:words(variants)] ytics add (plain(word(variants, i)) i)
 unset key
 do for [p=1:4] {
-	link = word(links, p < 4 ? p : 3)
 	set title word(titles, p) offset 0,-0.4 tc rgb ink
-	if (p > 1) { set format y '' }
-	plot csv skip 1 using (strcol(1) eq link && strcol(3) eq 'image-510KB' ? column(p < 4 ? 5 : 7) : NaN):(place(strcol(2))):(mode_colour(mode(strcol(2)))) \
+	# The names stand once, on the left.
+	if (p > 1) { set ytics 1,1,words(variants); set format y '' }
+	set xtics 0,step[p]
+	plot csv skip 1 using (panel(p, strcol(1), strcol(3)) ? column(p < 4 ? 5 : 7) : NaN):(place(strcol(2))):(mode_colour(mode(strcol(2)))) \
 		with points pt 7 ps 0.7 lc rgb variable
 	unset label 1
 }
