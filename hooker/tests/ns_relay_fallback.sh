@@ -166,7 +166,7 @@ for transport in udp:17 udplite:136; do
 		swallowed from the start|PROTO drop|blackhole
 		swallowed after 5 MB|PROTO quota over 5 mbytes drop|blackhole
 		swallowed after 5 MB towards the client|oifname "to-client" PROTO quota over 5 mbytes drop|blackhole
-		swallowed after 2 KB towards the server|oifname "to-server" PROTO quota over 2 kbytes drop|blackhole
+		swallowed after 500 bytes towards the server|oifname "to-server" PROTO quota over 500 bytes drop|blackhole
 		refused after 5 MB|PROTO quota over 5 mbytes reject with icmp type admin-prohibited|icmp-unreachable
 	END
 done
