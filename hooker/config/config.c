@@ -219,8 +219,8 @@ int hk_config_read(struct hk_settings **out, const struct hk_config_source *sour
 	}
 	if (!err) {
 		read_given(&reader);
-		check_together(&reader);
 		read_rules(&reader);
+		check_together(&reader); /* rules may ask for UDP-Lite */
 	}
 	if (!err && json_array_size(reader.errors))
 		err = -EINVAL;

@@ -145,6 +145,14 @@ static void looks_at_the_whole(void **state)
 			 -EINVAL);
 	assert_errors((const char *const[]){ "2: only the relay has a choice of coverage", NULL });
 	done();
+	assert_int_equal(read_text("receive tc\ndatapath none\n", NULL, 0), -EINVAL);
+	assert_errors((const char *const[]){ "1: without a datapath nothing is received", NULL });
+	done();
+	assert_int_equal(read_text("receive tc\nremote-port 1 use udplite\n", NULL, 0), -EINVAL);
+	assert_errors((const char *const[]){ "1: the relay receives UDP-Lite at XDP", NULL });
+	done();
+	assert_int_equal(read_text("receive tc\n", NULL, 0), 0);
+	done();
 }
 
 static void the_command_line_comes_first(void **state)
