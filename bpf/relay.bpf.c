@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The relay datapath: SK_MSG moves messages between applications and the redirection socket, XDP
- * holds FIN and RST until the stream they end is complete.
+ * The relay datapath: SK_MSG moves messages between applications and the redirection socket; at
+ * XDP or tc ingress FIN and RST are held until the stream they end is complete.
  *
  * SK_DROP is never returned for a message that could go elsewhere: it is sticky, the program would
  * not run again on that socket and every later send() would fail with EACCES.
@@ -67,7 +67,7 @@ static __always_inline void hk_relay_broken(const struct sock_key *key, __u32 lo
 /*
  * Egress into the connection's own pair: the kernel's flow control is the bound, and a writer without
  * room waits in it. No header, because a send may end half way. Without its pair the connection is
- * about to be reset: SK_PASS, whose bytes the peer's XDP refuses, rather than a sticky SK_DROP.
+ * about to be reset: SK_PASS, whose bytes hk_relay_look() at the peer refuses, rather than a sticky SK_DROP.
  */
 static __always_inline int hk_to_pair(struct sk_msg_md *msg, struct hk_flow *flow)
 {
@@ -305,7 +305,7 @@ int hk_relay_in(struct __sk_buff *skb)
 }
 
 /*
- * Run by BPF_PROG_TEST_RUN with a held frame: puts it where XDP would have passed it. skb->mark
+ * Run by BPF_PROG_TEST_RUN with a held frame: puts it behind XDP, and past hk_relay_in. skb->mark
  * carries the interface. 15 us a frame, against 650 us for XDP live frames, and works on 5.10.
  */
 SEC("tc")

@@ -11,7 +11,7 @@
 static uint64_t jump_size(const struct rdt_conn *c, uint64_t now)
 {
 	const struct rdt_path *p = c->path;
-	uint64_t rtt = c->cfg.initial_rtt, half, left, power, room = c->peer_credit - c->sent_end;
+	uint64_t rtt = c->cfg.initial_rtt, half, left, room = c->peer_credit - c->sent_end;
 
 	if (!p || !c->cfg.jump || !p->window || !rtt || now - p->updated > RDT_PATH_EXPIRY)
 		return 0;
@@ -27,9 +27,7 @@ static uint64_t jump_size(const struct rdt_conn *c, uint64_t now)
 	 * What was measured depends on how busy both hosts were as well, so it is no better than a factor
 	 * of two: rounded down to one, connections of the same path start alike.
 	 */
-	for (power = 1; power <= left / 2; power *= 2)
-		;
-	return left ? power : 0;
+	return left ? 1ULL << (63 - __builtin_clzll(left)) : 0;
 }
 
 void rdt_start(struct rdt_conn *c, uint64_t now)

@@ -259,7 +259,7 @@ static void receive_error(struct carrier *carrier, struct msghdr *msg, const voi
 			continue;
 		carrier->icmp_errors++;
 		if (error.ee_type == ICMP_DEST_UNREACH)
-			icmp_quoted(carrier, carrier->relay, error.ee_code, quoted, len);
+			icmp_quoted(carrier->relay, carrier, error.ee_code, quoted, len);
 	}
 }
 

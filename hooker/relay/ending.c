@@ -3,7 +3,7 @@
  * How a connection's end gets into TCP: FIN and RST held until the stream is with the application,
  * resets of our own. None may be lost, and each can be: the kernel drops segments for a socket that its
  * application has locked while what it has not read exceeds its buffer (tcp_add_backlog() counts what
- * was redirected to it), and XDP of a dying daemon drops what it held. So each is repeated until TCP's
+ * was redirected to it), and the hooks of a dying daemon drop what they held. So each is repeated until TCP's
  * state shows that it arrived.
  */
 #include "hooker/relay/internal.h"

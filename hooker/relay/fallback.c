@@ -19,7 +19,7 @@
 #define SUSPECT_NS   700000000ull /* ... and at least so long without an answer */
 /*
  * Where one packet in LOSSY is lost, three timeouts in a row happen by themselves: at 10 % about once in
- * 250 MB. And a peer that is heard while our packets wait has the faster way to notice: its own wait.
+ * 350 MB. And a peer that is heard while our packets wait has the faster way to notice: its own wait.
  */
 #define LOSSY	    40
 #define LOSSY_PTOS  5
@@ -36,7 +36,6 @@ static uint32_t patience(const struct conn *conn, const struct rdt_stats *stats)
 {
 	bool lossy = stats->lost_packets >= LOSSY_MIN &&
 		     stats->lost_packets * LOSSY >= stats->sent_packets;
-
 	bool heard = conn->heard_at > stats->waiting_since + HEARD_NS;
 
 	return lossy || heard ? LOSSY_PTOS : SUSPECT_PTOS;

@@ -32,8 +32,8 @@ static bool is_refusal(uint8_t code)
  * Only a quoted identity that matches a connection counts, so that forging an error is as hard as
  * forging a frame.
  */
-void icmp_quoted(struct carrier *refused, struct hk_relay *relay, uint8_t code, const void *quoted,
-		 size_t len)
+void icmp_quoted(struct hk_relay *relay, const struct carrier *refused, uint8_t code,
+		 const void *quoted, size_t len)
 {
 	struct hk_frame frame;
 	struct sock_key key;
@@ -77,7 +77,7 @@ static void input(struct hk_relay *relay, const uint8_t *bytes, size_t len)
 	memcpy(ports, bytes + at, sizeof(ports));
 	at += 8; /* UDP-Lite's header */
 	if (ports[1] == htons(HK_RELAY_LITE_PORT))
-		icmp_quoted(relay->udplite, relay, icmp.code, bytes + at, len - at);
+		icmp_quoted(relay, relay->udplite, icmp.code, bytes + at, len - at);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)

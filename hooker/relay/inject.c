@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Segments for the local TCP stack, put behind XDP by the program hk_inject (bpf/relay.bpf.c) through
+ * Segments for the local TCP stack, put behind Hooker's own look at TCP by hk_inject (bpf/relay.bpf.c) through
  * BPF_PROG_TEST_RUN. A frame captured on a veth is CHECKSUM_PARTIAL, the injected one is not: its
  * TCP checksum must be computed, or TCP drops it and EOF waits for a retransmission.
  */

@@ -31,7 +31,7 @@ struct conn_id { /* hash key: no padding */
 	uint32_t local_isn;
 };
 
-/* A FIN or RST that XDP took off the wire. */
+/* A FIN or RST that BPF took off the wire. */
 struct held_frame {
 	uint8_t bytes[HK_HELD_MAX];
 	uint16_t len; /* 0 = none */
@@ -179,7 +179,7 @@ void conn_fail(struct conn *conn, uint8_t code, enum hk_reason reason);
 
 /* ---- ending.c: FIN and RST into TCP ---- */
 
-/* XDP took a FIN, a RST or the acknowledgement of our FIN off the wire. */
+/* BPF took a FIN, a RST or the acknowledgement of our FIN off the wire. */
 void conn_hold(struct conn *conn, const struct hk_event *event);
 /*
  * The peer's daemon is gone or out of reach: both applications must hear of it, the peer's by a RST in
@@ -311,8 +311,8 @@ void link_forget(struct conn *conn);
 int icmp_open(struct icmp **out, struct hk_relay *relay);
 void icmp_close(struct icmp *icmp);
 /* A destination-unreachable of @code quotes a datagram that @refused sent. */
-void icmp_quoted(struct carrier *refused, struct hk_relay *relay, uint8_t code, const void *quoted,
-		 size_t len);
+void icmp_quoted(struct hk_relay *relay, const struct carrier *refused, uint8_t code,
+		 const void *quoted, size_t len);
 
 /* ---- fallback.c: from datagrams to a link ---- */
 
@@ -328,7 +328,7 @@ void fallback_link_up(struct hk_relay *relay, struct link *link);
 void fallback_link_down(struct hk_relay *relay, struct link *link, int err);
 bool fallback_uses(const struct hk_relay *relay, const struct link *link);
 
-/* ---- inject.c: TCP segments put where XDP would have passed them ---- */
+/* ---- inject.c: TCP segments put where BPF would have passed them ---- */
 
 /* The held FIN or RST. Returns 0 or -errno. */
 int inject_held(struct hk_relay *relay, struct held_frame *held);

@@ -26,7 +26,7 @@ def sweep_goodput_table($values): . as $rows | if any($rows[]; (.median_ms // 0)
 def lines_table: {head: ["mode", "fixed, ms", "per MB, ms", "through sizes"],
 	rows: [.[] | {class: "ok", first: false, cells: [.mode, (.fixed_ms | ms), (.ns_per_byte * 1.048576 | ms), (.files | tostring)]}]};
 
-# 26 MB taken apart: what each step adds to the one before it.
+# 26 MB taken apart: what each step adds to the one before it. The relay needs XDP for UDP-Lite only.
 def apart: (map(.file) | distinct | .[-1]) as $f | map(select(.file == $f and .median_ms != null)) as $r
 	| def at($m): $r | map(select(.mode == $m)) | .[0].median_ms;
 	if at("tcp") == null or at("tcp+xdp") == null then null else
@@ -34,9 +34,9 @@ def apart: (map(.file) | distinct | .[-1]) as $f | map(select(.file == $f and .m
 		["tcp", (at("tcp") | ms), "nothing of Hooker: handshake, slow start, the processor’s time for every packet"],
 		["tcp+xdp − tcp", (at("tcp+xdp") - at("tcp") | signed), "Hooker attached and redirecting nothing: on a veth, native XDP ends segmentation and receive offload, so each packet passes alone"],
 		(["kernel-udp", "kernel-udplite", "relay-udp", "relay-udplite"][] as $m | select(at($m) != null)
-			| ["\($m) − tcp+xdp", (at($m) - at("tcp+xdp") | signed),
+			| (if $m == "relay-udp" then "tcp" else "tcp+xdp" end) as $before | ["\($m) − \($before)", (at($m) - at($before) | signed),
 			   ({"kernel-udp": "a UDP header and its checksum on every packet, in the kernel", "kernel-udplite": "the same with UDP-Lite, whose checksum covers 24 bytes",
-			     "relay-udp": "through userspace; but with a transport that begins with a larger window than TCP’s ten segments", "relay-udplite": "the same over UDP-Lite, its checksums made in eBPF"}[$m])])]
+			     "relay-udp": "through userspace; but with a transport that begins with a larger window than TCP’s ten segments", "relay-udplite": "the same over UDP-Lite, received at XDP, its checksums made in eBPF"}[$m])])]
 		| map({class: "ok", first: false, cells: .})} end;
 
 def clock_text: if .clock == "virtual"
