@@ -31,7 +31,7 @@ is 'every claim of the paper has its verdict in the README' "$(claims "$root/REA
 sed -i -E 's/^(paper,[^,]*,[^,]*,[^,]*,relay-udp,([^,]*,){7})[^,]*/\155.000/' "$copy/results/reference/paper/summary.csv"
 "$copy/scenarios/reference"
 like 'and another if the numbers are others' "$(grep 'adds 55 ms (UDP)' "$copy/README.md")" '\*\*reproduced\*\* \| relay-udp adds \+55 ms'
-is 'no cell of the reference failed' \
+is 'no cell of the table in the README failed' \
 	"$(awk -F, 'NR > 1 && ($9 > 0 || $17 != "ok")' "$root/results/reference/paper/summary.csv")" ''
 # A fallback that ends elsewhere than on TCP is none.
 fallback() {
