@@ -24,13 +24,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 enum {
 	EXIT_FAILED = 1,
 	EXIT_USAGE = 2,
 	SNAPLEN = 262144,
-	RETIRE_MS = 20, /* the kernel hands over a partly filled block after this */
+	/*
+	 * The kernel hands over a partly filled block after this, and libpcap's blocks are 256 KB: while
+	 * nobody takes them, a ring of 64 MB holds 64 MB of a fast flow, but of a slow one 256 times this.
+	 */
+	RETIRE_MS = 100,
 	FILE_BUFFER = 512 * 1024 * 1024, /* untouched pages cost nothing */
 };
 
@@ -44,6 +49,7 @@ struct capture {
 	pcap_t *pcap;
 	char *buffer;
 	pcap_dumper_t *dumper; /* NULL between `stop` and `start` */
+	struct timeval since;  /* of `start`: frames from before may still be in the ring */
 	unsigned long frames;
 	unsigned int dropped_before;
 };
@@ -52,7 +58,7 @@ static void take(unsigned char *arg, const struct pcap_pkthdr *header, const uns
 {
 	struct capture *c = (struct capture *)arg;
 
-	if (!c->dumper)
+	if (!c->dumper || timercmp(&header->ts, &c->since, <))
 		return;
 	pcap_dump((unsigned char *)c->dumper, header, data);
 	c->frames++;
@@ -68,7 +74,7 @@ static int drain(struct capture *c)
 		n = pcap_dispatch(c->pcap, -1, take, (unsigned char *)c);
 		if (n < 0)
 			return n;
-	} while (n > 0 || poll(&ring, 1, 3 * RETIRE_MS) > 0);
+	} while (n > 0 || poll(&ring, 1, RETIRE_MS + RETIRE_MS / 2) > 0);
 	return 0;
 }
 
@@ -119,7 +125,7 @@ static int start(struct capture *c, const char *path)
 {
 	FILE *file;
 
-	if (c->dumper || drain(c) < 0)
+	if (c->dumper)
 		return -1;
 	file = path[0] == '@' ? open_slot(c, path + 1) : fopen(path, "wb");
 	if (!file) {
@@ -130,6 +136,7 @@ static int start(struct capture *c, const char *path)
 	c->dumper = pcap_dump_fopen(c->pcap, file);
 	c->frames = 0;
 	c->dropped_before = dropped(c);
+	gettimeofday(&c->since, NULL);
 	return c->dumper ? 0 : -1;
 }
 
