@@ -13,6 +13,7 @@
 #include "hooker/base/log.h"
 #include "hooker/base/names.h"
 #include "hooker/hooks/sockdestroy.h"
+#include "hooker/relay/slice.h"
 
 uint64_t relay_now(void)
 {
@@ -107,6 +108,9 @@ int hk_relay_open(struct hk_relay **out, struct hk_attach *attach, struct event_
 
 	if (!relay)
 		return -ENOMEM;
+	err = ask_for_slice();
+	if (err)
+		hk_debug("no slice of our own: %s", strerror(-err));
 	relay->attach = attach;
 	relay->base = base;
 	relay->options = *options;

@@ -99,7 +99,7 @@ lost_ack()
 	[[ $(stat server relay.completed) == 1 ]]
 }
 
-plan 23
+plan 24
 hosts_up
 head -c 400000000 /dev/zero >"$WORK/files/big"
 
@@ -116,6 +116,11 @@ hooker_start client --transport "$transport"
 at='"native XDP"'
 if [[ $transport == udp ]] && printf '%s\n6.6\n' "$(uname -r)" | sort -VC -r; then at='"tc ingress"'; fi
 is "received at $at" "$(stat client receive.eth0)" "$at"
+# Linux 6.12 knows slices; its /proc has them where it was built so.
+worker=$(<"/proc/${DAEMON[client]}/task/${DAEMON[client]}/children")
+slice=$(awk '$1 == "se.slice" { print $3 }' "/proc/${worker%% *}/sched" 2>/dev/null || :)
+if ! printf '%s\n6.12\n' "$(uname -r)" | sort -VC -r; then slice=''; fi
+if [[ $slice ]]; then is "slices of 0.5 ms" "$slice" 500000; else skip "slices of 0.5 ms" "this kernel does not show them"; fi
 ok "Hooker on one side only: plain TCP" fetch video
 is "... and says so" "$(stat client counters.established)" 0
 hooker_start server --transport "$transport"
