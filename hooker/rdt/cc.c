@@ -41,10 +41,39 @@ void rdt_cc_persistent(struct rdt_cc *cc)
 	cc->epoch = 0;
 }
 
+/* How much later than @rtt is a queue and not chance. */
+static uint64_t hystart_eta(uint64_t rtt)
+{
+	uint64_t eta = rtt / 8;
+
+	return eta < HS_MIN_ETA ? HS_MIN_ETA : eta > HS_MAX_ETA ? HS_MAX_ETA : eta;
+}
+
+/*
+ * HyStart++ looks at the first samples of a round trip, which met no queue as long as the window fits the path: it
+ * sees a queue a round trip after it has grown, and a short one has overflowed by then. The train of HyStart's paper
+ * (Ha and Rhee 2011), as Linux has it in tcp_cubic.c, sees it grow: acknowledgements in close succession for half a
+ * round trip say that the window now reaches what the path holds. A path is also busy for so long if we send slowly
+ * (a jump is paced, a processor may be slow); so the last samples must be late as well.
+ */
+static void hystart_train(struct rdt_cc *cc, const struct rdt_cc_ack *a)
+{
+	/* The smallest RTT was that of a packet which overtook the others: it says nothing of the path. */
+	if (a->min_rtt < a->srtt / 4)
+		return;
+	if (a->round || a->now - cc->train_last > a->min_rtt / 8)
+		cc->train_from = a->now;
+	cc->train_last = a->now;
+	if (!a->rtt_sample)
+		return;
+	if (a->rtt_sample < a->min_rtt + hystart_eta(a->min_rtt))
+		cc->train_late = 0;
+	else if (++cc->train_late >= HS_SAMPLES && a->now - cc->train_from > a->min_rtt / 2)
+		cc->ssthresh = cc->cwnd;
+}
+
 static void hystart_sample(struct rdt_cc *cc, uint64_t rtt)
 {
-	uint64_t eta;
-
 	if (rtt < cc->hs_cur_min)
 		cc->hs_cur_min = rtt;
 	if (++cc->hs_samples < HS_SAMPLES || cc->hs_last_min == UINT64_MAX)
@@ -54,9 +83,7 @@ static void hystart_sample(struct rdt_cc *cc, uint64_t rtt)
 			cc->hs_css = false;
 		return;
 	}
-	eta = cc->hs_last_min / 8;
-	eta = eta < HS_MIN_ETA ? HS_MIN_ETA : eta > HS_MAX_ETA ? HS_MAX_ETA : eta;
-	if (cc->hs_cur_min >= cc->hs_last_min + eta) {
+	if (cc->hs_cur_min >= cc->hs_last_min + hystart_eta(cc->hs_last_min)) {
 		cc->hs_css = true;
 		cc->hs_css_base = cc->hs_cur_min;
 		cc->hs_css_rounds = 0;
@@ -79,6 +106,7 @@ uint64_t rdt_cc_grow_slow_start(struct rdt_cc *cc, const struct rdt_cc_ack *a)
 	if (cc->hystart) {
 		if (a->round)
 			hystart_round(cc);
+		hystart_train(cc, a);
 		if (a->rtt_sample)
 			hystart_sample(cc, a->rtt_sample);
 	}

@@ -15,6 +15,7 @@ struct rdt_cc_ack {
 	uint64_t acked;	     /* bytes newly acknowledged */
 	uint64_t srtt;	     /* ns */
 	uint64_t rtt_sample; /* ns, 0 = none */
+	uint64_t min_rtt;    /* ns */
 	bool limited;	     /* the window, not the application, held the sender back */
 	bool round;	     /* first acknowledgement of a new round trip */
 };
@@ -35,6 +36,9 @@ struct rdt_cc {
 	uint64_t hs_last_min, hs_cur_min, hs_css_base;
 	int hs_samples, hs_css_rounds;
 	bool hs_css;
+	/* HyStart's acknowledgement train */
+	uint64_t train_from, train_last;
+	int train_late;
 	/* CUBIC, in segments and seconds */
 	double w_max, k, w_est, cwnd_prior, cwnd_seg;
 	uint64_t epoch, last_ack;

@@ -23,7 +23,7 @@ void rdt_config_default(struct rdt_config *cfg)
 		.send_buffer = 4 << 20,
 		.recv_buffer = 4 << 20,
 		.cc = RDT_CC_CUBIC,
-		.initial_packets = 10,
+		.initial_packets = 16,
 		.ack_every = 10,
 		.hystart = true,
 		.jump = true,
@@ -118,6 +118,11 @@ size_t rdt_write_space(const struct rdt_conn *c)
 	if (c->finished || rdt_dead(c))
 		return 0;
 	return c->cfg.send_buffer - (c->write_end - c->una);
+}
+
+bool rdt_idle(const struct rdt_conn *c)
+{
+	return c->una == c->write_end;
 }
 
 static int make_space(struct rdt_conn *c, size_t *len)

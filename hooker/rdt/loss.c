@@ -255,6 +255,7 @@ static void feed_cc(struct rdt_conn *c, const struct ack_walk *w, bool sampled)
 		.acked = w->newly,
 		.srtt = c->srtt,
 		.rtt_sample = sampled ? c->latest_rtt : 0,
+		.min_rtt = c->min_rtt,
 		.round = w->newest_pn >= c->round_pn,
 	};
 
@@ -268,7 +269,8 @@ static void feed_cc(struct rdt_conn *c, const struct ack_walk *w, bool sampled)
 	/* Packets from before the last event do not open the window again (RFC 9002, 7.3.2). */
 	if (w->newest_pn >= c->recovery_pn)
 		c->cc.ops->on_ack(&c->cc, &a);
-	if (c->unvalidated && c->jump_pn && c->log.undecided > c->jump_pn)
+	/* All of it acknowledged, however little that was: connections that start now may jump as far. */
+	if (c->unvalidated && (c->jump_pn ? c->log.undecided > c->jump_pn : !c->flying))
 		rdt_path_validated(c);
 	else if (c->unvalidated && !c->jump_pn)
 		c->jump_pn = c->log.next - 1;

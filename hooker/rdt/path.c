@@ -32,21 +32,28 @@ static uint64_t jump_size(const struct rdt_conn *c, uint64_t now)
 
 void rdt_start(struct rdt_conn *c, uint64_t now)
 {
-	uint64_t jump = jump_size(c, now);
+	uint64_t jump = jump_size(c, now), burst = (uint64_t)BURST_PACKETS * c->cc.mss;
 
 	c->started = true;
 	c->tokens_at = now;
 	c->round_pn = c->log.next;
-	if (!c->cc.ops->paced || c->cfg.reliable || jump <= c->cc.cwnd)
+	if (!c->cc.ops->paced || c->cfg.reliable)
 		return;
-	c->jumped = c->unvalidated = true;
-	c->jump = jump;
-	c->cc.cwnd = jump;
-	c->path->jumping += jump;
-	c->path->jumps++;
-	c->pace_until = now + c->srtt;
-	rdt_pace_update(c, now);
-	c->tokens = (double)BURST_PACKETS * c->cc.mss;
+	if (jump > c->cc.cwnd) {
+		c->jumped = c->unvalidated = true;
+		c->jump = jump;
+		c->cc.cwnd = jump;
+		c->path->jumping += jump;
+		c->path->jumps++;
+	} else if (!c->cfg.initial_rtt && c->cc.cwnd > burst) {
+		c->cc.cwnd = burst; /* pacing needs an RTT */
+	}
+	/* Ten leave at once, as TCP's do. */
+	if (c->cc.cwnd > burst) {
+		c->pace_until = now + c->srtt;
+		rdt_pace_update(c, now);
+		c->tokens = (double)burst;
+	}
 }
 
 static void jump_over(struct rdt_conn *c)

@@ -44,8 +44,8 @@ struct rdt_config {
 	uint32_t send_buffer;  /* bound of bytes written and not yet acknowledged */
 	uint32_t recv_buffer; /* bound of bytes received and not yet consumed; >= HK_INITIAL_CREDIT */
 	enum rdt_cc_kind cc;
-	uint32_t fixed_window;	  /* RDT_CC_FIXED only */
-	uint32_t initial_packets; /* initial window, RFC 6928: 10 */
+	uint32_t fixed_window; /* RDT_CC_FIXED only */
+	uint32_t initial_packets; /* initial window; what exceeds 10 (RFC 6928) is paced over initial_rtt */
 	uint32_t ack_every;   /* acknowledge at the latest every so many packets once under way */
 	uint64_t initial_rtt; /* ns, from the TCP handshake where known; 0 = 100 ms, no jump */
 	bool hystart;	      /* leave slow start when the RTT rises */
@@ -148,6 +148,7 @@ int rdt_stateless_reset(const struct rdt_frame *in, struct rdt_datagram *out);
 /* ---- sending ---- */
 
 size_t rdt_write_space(const struct rdt_conn *conn); /* bytes rdt_write() would take now */
+bool rdt_idle(const struct rdt_conn *conn); /* all that was written has been acknowledged */
 /*
  * Copies up to len bytes into the send buffer: bytes taken (short, even 0, when it is full), -EPIPE
  * after rdt_finish() or a reset, -ENOMEM.

@@ -286,7 +286,9 @@ static ssize_t read_once(struct conn *conn, struct pair *pair, size_t most, bool
 int pair_read(struct conn *conn)
 {
 	struct pair *pair = &conn->relay->pairs->slots[conn->slot];
-	size_t turn = conn->relay->options.pair_buffer, total = 0;
+	/* Nothing is under way: a burst's worth shall leave before the rest is read. */
+	size_t turn = rdt_idle(conn->rdt) ? READ_SIZE_MIN : conn->relay->options.pair_buffer;
+	size_t total = 0;
 	bool filled;
 	ssize_t got;
 
@@ -302,7 +304,8 @@ int pair_read(struct conn *conn)
 			got = -ENOBUFS;
 			break;
 		}
-		got = read_once(conn, pair, conn->read_size, &filled);
+		got = read_once(conn, pair, conn->read_size < turn ? conn->read_size : turn,
+				&filled);
 		if (got <= 0)
 			break;
 		total += got;

@@ -14,6 +14,7 @@
 #define GBIT	0.125 /* bytes per ns */
 #define MBIT10	0.00125
 #define RTT	(50 * SIM_MS)
+#define FEW	100
 #define SMALL	3072
 #define MIDDLE	522240
 #define LARGE	27262976
@@ -140,6 +141,32 @@ static void jump_in_powers(void **state)
 		      ms[0]);
 }
 
+/* One packet on a known path, answered once, and the next connection starts as if they had not been. */
+static void after_a_few_bytes(void **state)
+{
+	double ms[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct sim s;
+
+		wire(&s, 8 * GBIT, 8 << 20, 0.0);
+		s.path[0] =
+			(struct rdt_path){ .window = 1 << 20, .min_rtt = RTT, .updated = s.now };
+		if (i) {
+			struct sim_flow *f = add(&s, FEW);
+
+			assert_int_equal(sim_run(&s, s.now + 2 * RTT), 1); /* it lingers */
+			assert_true(f->end[1].got == FEW);
+		}
+		ms[i] = transfer(&s, MIDDLE);
+		sim_free(&s);
+	}
+	print_message("# %d bytes, path known: %.1f ms, after %d bytes %.1f\n", MIDDLE, ms[0], FEW,
+		      ms[1]);
+	assert_true(fabs(ms[0] - ms[1]) < 1e-6);
+}
+
 /* Three connections start together on a known path: together they take no more than half of it. */
 static void shared_memory(void **state)
 {
@@ -154,7 +181,7 @@ static void shared_memory(void **state)
 	assert_int_equal(sim_run(&s, s.now + RTT - SIM_MS), 1);
 	for (int i = 0; i < 3; i++)
 		sum += s.flow[i].end[0].conn->in_flight;
-	assert_true(sum > 500000 && sum <= (1 << 19) + 2 * 10 * 1472);
+	assert_true(sum > 500000 && sum <= (1 << 19) + 2 * 16 * 1472);
 	finish(&s);
 	assert_int_equal(s.path[0].jumping, 0);
 	sim_free(&s);
@@ -226,6 +253,28 @@ static void narrow_link(void **state)
 	assert_true(st->lost_packets < st->sent_packets / 100);
 	assert_int_equal(st->pto_total, 0);
 	assert_true(acks < 0.6);
+	sim_free(&s);
+}
+
+/*
+ * 10 Mbit/s with room for 39 packets, a path never seen: slow start must find its end before the queue does.
+ */
+static void short_queue(void **state)
+{
+	struct sim s;
+	struct rdt_stats *st;
+	double ms, best = RTT / 2e6 + MIDDLE * (1.0 + 92.0 / 1408) / MBIT10 / 1e6;
+
+	(void)state;
+	wire(&s, MBIT10, 39ull * 1500, 0.0);
+	ms = transfer(&s, MIDDLE);
+	st = &s.flow[0].end[0].last_stats;
+	print_message(
+		"# 10 Mbit/s, short queue: %.0f ms, the link alone takes %.0f; lost %llu of %llu\n",
+		ms, best, (unsigned long long)st->lost_packets,
+		(unsigned long long)st->sent_packets);
+	assert_int_equal(st->lost_packets, 0);
+	assert_true(ms < 1.2 * best);
 	sim_free(&s);
 }
 
@@ -411,7 +460,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(against_slow_start), cmocka_unit_test(known_path),
 		cmocka_unit_test(jump_in_powers),     cmocka_unit_test(shared_memory),
-		cmocka_unit_test(wrong_memory),	      cmocka_unit_test(narrow_link),
+		cmocka_unit_test(after_a_few_bytes),  cmocka_unit_test(wrong_memory),
+		cmocka_unit_test(narrow_link),	      cmocka_unit_test(short_queue),
 		cmocka_unit_test(random_loss),	      cmocka_unit_test(reordering),
 		cmocka_unit_test(overtaking),	      cmocka_unit_test(silence),
 		cmocka_unit_test(fairness),	      cmocka_unit_test(stopped_reader),
