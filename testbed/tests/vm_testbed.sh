@@ -36,7 +36,7 @@ cp "$TESTBED_VM_INFO" "$TESTBED_SHARE/vm.json"
 testbed/testbed up --rtt 50ms
 testbed/testbed status --json >"$TESTBED_SHARE/rtt.json"
 testbed/testbed exec client -- ping -q -c 5 -i 0.2 10.99.2.2 >"$TESTBED_SHARE/ping"
-testbed/testbed up --rtt 20ms --loss 2% --rate 20mbit 2>/dev/null
+testbed/testbed up --rtt 20ms --loss 2% --rate 20mbit 2>"$TESTBED_SHARE/up"
 testbed/testbed status --json >"$TESTBED_SHARE/lossy.json"
 testbed/testbed probe --json >"$TESTBED_SHARE/probe.json"
 testbed/testbed down
@@ -48,6 +48,7 @@ status=0
 	-- bash "$dir/share, too/job" 'one  word') >"$dir/out" 2>"$dir/err" || status=$?
 share=$dir/share,\ too
 is "the exit code comes back" $status 9
+((status == 9)) || cat "$dir/share, too/up" >&2
 like "stdout" "$(<"$dir/out")" '^to stdout'
 like "stderr, apart" "$(<"$dir/err")" '^to stderr'
 is "arguments, root, environment" "$(cat "$share/said")" $'one  word\n0\n1 x y'
