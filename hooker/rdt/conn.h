@@ -158,6 +158,8 @@ void rdt_path_round(struct rdt_conn *c, uint64_t now);
 void rdt_path_loss(struct rdt_conn *c, uint64_t now);
 void rdt_path_validated(struct rdt_conn *c);
 void rdt_path_leave(struct rdt_conn *c);
+/* From now on, for one round trip, the window is paced over it, after ten packets at once, as TCP's first. */
+void rdt_pace_round(struct rdt_conn *c, uint64_t now);
 void rdt_pace_update(struct rdt_conn *c, uint64_t now);
 
 /* raw.c: rdt_output() and rdt_input() without recovery */

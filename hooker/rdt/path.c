@@ -48,12 +48,8 @@ void rdt_start(struct rdt_conn *c, uint64_t now)
 	} else if (!c->cfg.initial_rtt && c->cc.cwnd > burst) {
 		c->cc.cwnd = burst; /* pacing needs an RTT */
 	}
-	/* Ten leave at once, as TCP's do. */
-	if (c->cc.cwnd > burst) {
-		c->pace_until = now + c->srtt;
-		rdt_pace_update(c, now);
-		c->tokens = (double)burst;
-	}
+	if (c->cc.cwnd > burst)
+		rdt_pace_round(c, now);
 }
 
 static void jump_over(struct rdt_conn *c)
@@ -126,6 +122,14 @@ void rdt_path_leave(struct rdt_conn *c)
 {
 	jump_over(c);
 	c->path = NULL;
+}
+
+void rdt_pace_round(struct rdt_conn *c, uint64_t now)
+{
+	c->pace_until = now + c->srtt;
+	c->tokens_at = now;
+	c->tokens = (double)BURST_PACKETS * c->cc.mss;
+	rdt_pace_update(c, now);
 }
 
 /*

@@ -46,11 +46,11 @@ struct rdt_config {
 	enum rdt_cc_kind cc;
 	uint32_t fixed_window; /* RDT_CC_FIXED only */
 	uint32_t initial_packets; /* initial window; what exceeds 10 (RFC 6928) is paced over initial_rtt */
-	uint32_t ack_every;   /* acknowledge at the latest every so many packets once under way */
-	uint64_t initial_rtt; /* ns, from the TCP handshake where known; 0 = 100 ms, no jump */
-	bool hystart;	      /* leave slow start when the RTT rises */
-	bool jump;	      /* use and feed the path memory */
-	bool reliable;	      /* carrier is a TCP connection: see rdt_path_changed() */
+	uint32_t ack_every; /* acknowledge at the latest every so many packets once under way */
+	uint64_t initial_rtt; /* ns, from the TCP handshake where known; 0 = 100 ms, no jump, 10 packets at first */
+	bool hystart;  /* leave slow start when the RTT rises */
+	bool jump;     /* use and feed the path memory */
+	bool reliable; /* carrier is a TCP connection: see rdt_path_changed() */
 	bool no_recovery; /* each byte sent once, delivered as it comes; at both ends: experiments only */
 };
 

@@ -236,10 +236,7 @@ static bool may_send(struct rdt_conn *c, uint64_t now, uint64_t size, bool lost)
 	if (!c->flying && c->cc.ops->paced && rdt_cc_slow_start(&c->cc) && c->have_rtt &&
 	    now - c->last_sent > c->srtt && !c->pace_until) {
 		/* No acknowledgements clock us after a pause. */
-		c->pace_until = now + c->srtt;
-		c->tokens_at = now;
-		c->tokens = (double)BURST_PACKETS * c->cc.mss;
-		rdt_pace_update(c, now);
+		rdt_pace_round(c, now);
 	}
 	refill(c, now);
 	if (c->pace_rate == 0.0 || c->tokens > 0.0)

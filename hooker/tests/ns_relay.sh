@@ -117,9 +117,11 @@ at='"native XDP"'
 if [[ $transport == udp ]] && printf '%s\n6.6\n' "$(uname -r)" | sort -VC -r; then at='"tc ingress"'; fi
 is "received at $at" "$(stat client receive.eth0)" "$at"
 # Linux 6.12 knows slices; its /proc has them where it was built so.
-worker=$(<"/proc/${DAEMON[client]}/task/${DAEMON[client]}/children")
-slice=$(awk '$1 == "se.slice" { print $3 }' "/proc/${worker%% *}/sched" 2>/dev/null || :)
-if ! printf '%s\n6.12\n' "$(uname -r)" | sort -VC -r; then slice=''; fi
+slice=''
+if printf '%s\n6.12\n' "$(uname -r)" | sort -VC -r; then
+	worker=$(cut -d' ' -f1 "/proc/${DAEMON[client]}/task/${DAEMON[client]}/children" 2>/dev/null || :)
+	slice=$(awk '$1 == "se.slice" { print $3 }' "/proc/$worker/sched" 2>/dev/null || :)
+fi
 if [[ $slice ]]; then is "slices of 0.5 ms" "$slice" 500000; else skip "slices of 0.5 ms" "this kernel does not show them"; fi
 ok "Hooker on one side only: plain TCP" fetch video
 is "... and says so" "$(stat client counters.established)" 0
