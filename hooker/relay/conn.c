@@ -16,14 +16,13 @@
 #include "bpf/relay.skel.h"
 #include "hooker/base/log.h"
 
-#define NS_PER_S       1000000000ull
-#define RETRY_NS       1000000ull     /* delivery refused for want of memory: try again */
-#define MISSING_NS     (1 * NS_PER_S) /* bytes the application sent must have come by then */
-#define SILENCE_NS     (8 * NS_PER_S) /* the peer has not answered for so long: it is gone */
-#define IDLE_NS	       (3 * NS_PER_S) /* nothing heard for so long: ask ... */
-#define IDLE_MANY      1000	      /* ... up to so many connections */
-#define LINGER_NS      (60 * NS_PER_S) /* longest wait for the kernel's CLOSE after the stream's end */
-#define FAIL_LINGER_NS (5 * NS_PER_S)
+#define NS_PER_S   1000000000ull
+#define RETRY_NS   1000000ull	   /* delivery refused for want of memory: try again */
+#define MISSING_NS (1 * NS_PER_S)  /* bytes the application sent must have come by then */
+#define SILENCE_NS (8 * NS_PER_S)  /* the peer has not answered for so long: it is gone */
+#define IDLE_NS	   (3 * NS_PER_S)  /* nothing heard for so long: ask ... */
+#define IDLE_MANY  1000		   /* ... up to so many connections */
+#define LINGER_NS  (60 * NS_PER_S) /* longest wait for the kernel's CLOSE after the stream's end */
 
 static void on_timer(evutil_socket_t fd, short what, void *arg);
 
@@ -248,12 +247,8 @@ int conn_input(struct conn *conn, uint64_t now, const struct rdt_frame *frame, s
 	conn->want_read |= events & RDT_EV_WRITABLE && !conn->reading;
 	if (conn->is_client && !(conn->order & HK_ORDER_CONFIRMED))
 		ending_order(conn, HK_ORDER_CONFIRMED);
-	if (events & RDT_EV_RESET && !conn->failed) {
-		conn->failed = true;
-		conn->deadline = now + FAIL_LINGER_NS;
-		ending_reset_local(conn);
-		pair_release(conn);
-	}
+	if (events & RDT_EV_RESET)
+		conn_reset_by_peer(conn, rdt_reset_code(conn->rdt));
 	return events;
 }
 

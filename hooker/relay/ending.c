@@ -101,10 +101,14 @@ void ending_state(struct conn *conn, uint8_t new_state)
 	bool fin_taken = closed || new_state == TCP_CLOSE_WAIT || new_state == TCP_CLOSING ||
 			 new_state == TCP_LAST_ACK || new_state == TCP_TIME_WAIT;
 
-	if ((conn->ending == ENDING_RESET && closed) ||
-	    (conn->ending == ENDING_HELD &&
-	     (held_flags(&conn->held) & TH_RST ? closed : fin_taken)))
+	if (conn->ending == ENDING_RESET && closed) {
 		stop(conn);
+		if (conn->peer_unattended)
+			start(conn, ENDING_PEER);
+	} else if (conn->ending == ENDING_HELD &&
+		   (held_flags(&conn->held) & TH_RST ? closed : fin_taken)) {
+		stop(conn);
+	}
 }
 
 void ending_reset_local(struct conn *conn)
@@ -112,6 +116,23 @@ void ending_reset_local(struct conn *conn)
 	ending_order(conn, HK_ORDER_SHUT | HK_ORDER_RELEASE);
 	if (!conn->socket_closed)
 		start(conn, ENDING_RESET);
+	else if (conn->peer_unattended)
+		start(conn, ENDING_PEER);
+}
+
+void conn_reset_by_peer(struct conn *conn, uint8_t code)
+{
+	if (conn->failed)
+		return;
+	/*
+	 * A daemon that stops resets its own application, unless it is killed while it does so: it stops because
+	 * its supervisor was, for instance. One that no longer knows the connection has nothing to reset.
+	 */
+	conn->peer_unattended = code == HK_CODE_STOPPED || code == HK_CODE_UNKNOWN;
+	conn->failed = true;
+	conn->deadline = relay_now() + FAIL_LINGER_NS;
+	ending_reset_local(conn);
+	pair_release(conn); /* after the order: now no send() is redirected to it */
 }
 
 void conn_peer_gone(struct conn *conn, enum hk_reason reason)

@@ -38,6 +38,9 @@ struct held_frame {
 	uint32_t ifindex;
 };
 
+/* A failed connection is kept so long, to tell the peer and the applications. */
+#define FAIL_LINGER_NS 5000000000ull
+
 /* What is repeated until TCP's state shows that it arrived. */
 enum ending {
 	ENDING_NONE,
@@ -96,19 +99,20 @@ struct conn {
 	uint32_t order;		/* enum hk_order_flags given so far */
 	uint8_t end_code;	/* how the application ended: enum hk_frame_code */
 	bool is_client;
-	bool finished;	    /* rdt_finish() done */
-	bool failed;	    /* reset at both ends */
-	bool socket_closed; /* the kernel's socket is gone */
-	bool reading;	    /* pair: waiting for readable */
-	bool want_read;	    /* pair: there may be something to read */
-	bool paused;	    /* pair: not read for want of memory */
-	bool shut;	    /* pair: side B is shut down, EOF will follow */
-	bool gone;	    /* forget it as soon as its end is with the application */
-	bool drained;	    /* every byte of the application has been taken */
-	bool behind;	    /* the application has not read what it was given */
-	bool blocked;	    /* delivery refused for now: try again later */
-	bool dirty;	    /* on the relay's list of connections to settle */
-	bool in_queue;	    /* of its link: waits for room to send */
+	bool finished;	      /* rdt_finish() done */
+	bool failed;	      /* reset at both ends */
+	bool socket_closed;   /* the kernel's socket is gone */
+	bool reading;	      /* pair: waiting for readable */
+	bool want_read;	      /* pair: there may be something to read */
+	bool paused;	      /* pair: not read for want of memory */
+	bool shut;	      /* pair: side B is shut down, EOF will follow */
+	bool peer_unattended; /* its application may have no daemon that resets it */
+	bool gone;	      /* forget it as soon as its end is with the application */
+	bool drained;	      /* every byte of the application has been taken */
+	bool behind;	      /* the application has not read what it was given */
+	bool blocked;	      /* delivery refused for now: try again later */
+	bool dirty;	      /* on the relay's list of connections to settle */
+	bool in_queue;	      /* of its link: waits for room to send */
 	struct conn *next_dirty;
 	struct conn *queue_prev, *queue_next;
 	UT_hash_handle hh;
@@ -186,6 +190,8 @@ void conn_hold(struct conn *conn, const struct hk_event *event);
  * TCP. @reason: HK_REASON_DAEMON_STOPPED or HK_REASON_BLACKHOLE.
  */
 void conn_peer_gone(struct conn *conn, enum hk_reason reason);
+/* The peer's daemon sent RESET. @code: enum hk_frame_code. */
+void conn_reset_by_peer(struct conn *conn, uint8_t code);
 /* Tells the BPF programs: enum hk_order_flags, in addition to those given before. */
 void ending_order(struct conn *conn, uint32_t flags);
 /* The local application learns at once, as it would from TCP: ECONNRESET. */

@@ -92,7 +92,24 @@ death()
 	(($(established $other) == before + 1)) || { echo "not relayed after the restart"; return 1; }
 }
 
-plan 18
+# forgotten STREAM: the server's daemon is killed and started again while the client's hears nothing of it. The new
+# one does not know the connection and can say so to the client's, but not reset the server's application.
+forgotten()
+{
+	local userspace started
+	port=$((port + 1))
+	start_stream "$1" || { echo "no stream"; return 1; }
+	userspace=$(pgrep -P "${DAEMON[client]}")
+	kill -STOP "$userspace"
+	kill_9 both server
+	wait_until 5 detached server || { echo "something stays attached"; return 1; }
+	hooker_start server
+	kill -CONT "$userspace"
+	started=$SECONDS
+	ends client "$CLIENT" && ends server "$OTHER"
+}
+
+plan 20
 hosts_up
 hooker_start client
 hooker_start server
@@ -105,4 +122,9 @@ for stream in down up wait; do
 			tap_result "$stream: kill -9 of $which at the $host" $status "$(<"$WORK/death.log")"
 		done
 	done
+done
+for stream in up wait; do
+	status=0
+	forgotten $stream >"$WORK/death.log" 2>&1 || status=$?
+	tap_result "$stream: killed and started again before the peer hears of it" $status "$(<"$WORK/death.log")"
 done
