@@ -8,12 +8,25 @@
 #define BURST_PACKETS 10
 #define BURST_TIME    (2 * RDT_NS_PER_MS)
 
+bool rdt_path_age(struct rdt_path *p, uint64_t now)
+{
+	uint64_t periods = (now - p->since) / RDT_PATH_EXPIRY;
+
+	/* Not all at once: on a path in use, one lucky round trip would be forgotten with all that came after it. */
+	if (periods) {
+		p->window = periods == 1 ? p->recent : 0;
+		p->recent = 0;
+		p->since += periods * RDT_PATH_EXPIRY;
+	}
+	return p->window;
+}
+
 static uint64_t jump_size(const struct rdt_conn *c, uint64_t now)
 {
-	const struct rdt_path *p = c->path;
+	struct rdt_path *p = c->path;
 	uint64_t rtt = c->cfg.initial_rtt, half, left, room = c->peer_credit - c->sent_end;
 
-	if (!p || !c->cfg.jump || !p->window || !rtt || now - p->updated > RDT_PATH_EXPIRY)
+	if (!p || !c->cfg.jump || !rtt || !rdt_path_age(p, now))
 		return 0;
 	/* A very different RTT means a different path (the draft's 6.1: half to ten times). */
 	if (rtt < p->min_rtt / 2 || rtt > p->min_rtt * 10)
@@ -79,6 +92,8 @@ void rdt_path_loss(struct rdt_conn *c, uint64_t now)
 		c->path->last_loss = now;
 		if (c->cfg.jump && c->path->window > c->cc.cwnd)
 			c->path->window = c->cc.cwnd;
+		if (c->path->recent > c->path->window)
+			c->path->recent = c->path->window;
 	}
 	if (!c->unvalidated)
 		return;
@@ -107,15 +122,13 @@ void rdt_path_round(struct rdt_conn *c, uint64_t now)
 	c->round_delivered = c->delivered;
 	if (!p || !c->cfg.jump || c->round_loss || c->cfg.reliable || !c->have_rtt)
 		return;
-	if (now - p->updated > RDT_PATH_EXPIRY)
-		p->window = 0;
+	rdt_path_age(p, now);
 	if (got > p->window) {
 		p->window = got;
 		p->min_rtt = c->min_rtt;
-		p->updated = now;
-	} else if (got >= p->window / 2) {
-		p->updated = now;
 	}
+	if (got > p->recent)
+		p->recent = got;
 }
 
 void rdt_path_leave(struct rdt_conn *c)

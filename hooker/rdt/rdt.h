@@ -69,14 +69,20 @@ struct rdt_identity {
  * it when a connection starts and writes it as the connection learns.
  */
 struct rdt_path {
-	uint64_t window;  /* bytes that fitted in one round trip without loss; 0 = nothing known */
-	uint64_t min_rtt; /* ns */
-	uint64_t updated; /* when window was learnt; forgotten after RDT_PATH_EXPIRY */
+	uint64_t window; /* most bytes that fitted in one round trip without loss; 0 = nothing known */
+	uint64_t min_rtt;   /* ns */
+	uint64_t recent;    /* the same as window, since: */
+	uint64_t since;	    /* rdt_path_age() */
 	uint64_t last_loss; /* when a connection last lost packets, 0 = never */
 	uint64_t jumping; /* bytes of jumps not validated yet: connections starting together share */
 	uint32_t jumps, retreats;
 };
 #define RDT_PATH_EXPIRY (600 * 1000 * RDT_NS_PER_MS)
+/*
+ * Forgets what is older than one or two RDT_PATH_EXPIRY: then window is the most since the last time. Called by whoever
+ * uses or learns; by the caller if it wants to know whether anything is left. Returns whether.
+ */
+bool rdt_path_age(struct rdt_path *path, uint64_t now);
 
 /* NULL + errno (EINVAL, ENOMEM). path may be NULL. Nothing is sent until there is something to say. */
 struct rdt_conn *rdt_conn_create(const struct rdt_config *cfg, const struct rdt_identity *id,

@@ -26,16 +26,22 @@
 #define READY_MIN     64 /* pairs that wait at first; doubles when they run short */
 #define READY_MAX     2048
 #define READ_SIZE_MIN 16384
-#define REFILL_BATCH  16  /* then let other sockets have their turn */
-#define DECAY_MS      500 /* pending promises whose ACK never came */
+/*
+ * A pair's window and SO_SNDBUF until the first full read. An application that has more to send waits, and the
+ * daemon runs: on one processor it would else write all it has first, or not, as the scheduler pleases.
+ */
+#define FIRST_BUFFER 32768
+#define REFILL_BATCH 16	 /* then let other sockets have their turn */
+#define DECAY_MS     500 /* pending promises whose ACK never came */
 /*
  * An application is told EAGAIN once the pair is full, and that takes at least this many bytes, since
- * the kernel charges no byte with more than about 1 KiB.
+ * the kernel allows twice SO_SNDBUF and charges no byte with more than about 1 KiB.
  */
-#define BLOCKING_BYTES 256
+#define BLOCKING_BYTES (2 * FIRST_BUFFER / 1024)
 
 struct pair {
 	int a, b;		/* -1: none */
+	bool grown;		/* it holds pair_buffer bytes, not only FIRST_BUFFER */
 	struct event *readable; /* of A */
 	struct event *writable; /* of B, edge-triggered; NULL until it may have been full */
 	struct conn *conn;
@@ -86,7 +92,7 @@ static int make_pair(struct pairs *pairs, struct pair *pair)
 		return -errno;
 	local.sin_port = 0;
 	set_int(pair->b, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
-	set_int(pair->b, SOL_SOCKET, SO_SNDBUF, pairs->relay->options.pair_buffer);
+	set_int(pair->b, SOL_SOCKET, SO_SNDBUF, FIRST_BUFFER);
 	if (bind(pair->b, (struct sockaddr *)&local, sizeof(local)) ||
 	    connect(pair->b, (struct sockaddr *)&pairs->address, sizeof(pairs->address)))
 		goto fail;
@@ -105,6 +111,8 @@ static int make_pair(struct pairs *pairs, struct pair *pair)
 	/* The host's default may pace, or probe for bandwidth. */
 	setsockopt(pair->b, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
 	err = set_int(pair->b, IPPROTO_TCP, TCP_NODELAY, 1);
+	/* Not SO_RCVBUF, by which the handshake chooses the window's scale for good. */
+	err = err ?: set_int(pair->a, IPPROTO_TCP, TCP_WINDOW_CLAMP, FIRST_BUFFER);
 	if (!err)
 		return 0;
 fail:
@@ -263,6 +271,16 @@ static void set_reading(struct conn *conn, struct pair *pair, bool on)
 		event_del(pair->readable);
 }
 
+/* Raising SO_SNDBUF wakes who waits in B. */
+static void grow(struct pair *pair, int size)
+{
+	if (pair->grown)
+		return;
+	pair->grown = true;
+	set_int(pair->a, IPPROTO_TCP, TCP_WINDOW_CLAMP, size);
+	set_int(pair->b, SOL_SOCKET, SO_SNDBUF, size);
+}
+
 /*
  * One read into rdt's own buffer. Returns bytes, 0 = EOF, -EAGAIN, -ENOBUFS = rdt is full, -errno. *filled: there
  * may be more.
@@ -322,6 +340,8 @@ int pair_read(struct conn *conn)
 			break;
 		}
 	}
+	if (total >= turn)
+		grow(pair, conn->relay->options.pair_buffer);
 	conn->from_app += total;
 	conn->relay->stats.taken_bytes += total;
 	if (total >= BLOCKING_BYTES || got == -ENOBUFS)

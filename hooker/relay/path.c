@@ -51,7 +51,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	HASH_ITER(hh, relay->paths, path, next) {
-		if (!path->users && now - path->rdt.updated > RDT_PATH_EXPIRY)
+		if (!rdt_path_age(&path->rdt, now) && !path->users)
 			forget(relay, path);
 	}
 }

@@ -112,7 +112,7 @@ static void known_path(void **state)
 	sim_free(&s);
 	/* Paced: a queue of half the file is never overrun. */
 	wire(&s, GBIT, MIDDLE / 2, 0.0);
-	s.path[0] = (struct rdt_path){ .window = 4 << 20, .min_rtt = RTT, .updated = s.now };
+	s.path[0] = (struct rdt_path){ .window = 4 << 20, .min_rtt = RTT, .since = s.now };
 	transfer(&s, MIDDLE);
 	assert_true(s.flow[0].end[0].last_stats.jumped);
 	assert_int_equal(s.link[1].dropped_queue, 0);
@@ -131,7 +131,7 @@ static void jump_in_powers(void **state)
 		wire(&s, 8 * GBIT, 8 << 20, 0.0);
 		s.path[0].window = (1ULL << 20) + i * (330ULL << 10); /* 1 to 1.97 MiB */
 		s.path[0].min_rtt = RTT;
-		s.path[0].updated = s.now;
+		s.path[0].since = s.now;
 		ms[i] = transfer(&s, MIDDLE);
 		assert_true(s.flow[0].end[0].last_stats.jumped);
 		assert_true(fabs(ms[i] - ms[0]) < 1e-6);
@@ -151,8 +151,7 @@ static void after_a_few_bytes(void **state)
 		struct sim s;
 
 		wire(&s, 8 * GBIT, 8 << 20, 0.0);
-		s.path[0] =
-			(struct rdt_path){ .window = 1 << 20, .min_rtt = RTT, .updated = s.now };
+		s.path[0] = (struct rdt_path){ .window = 1 << 20, .min_rtt = RTT, .since = s.now };
 		if (i) {
 			struct sim_flow *f = add(&s, FEW);
 
@@ -167,6 +166,27 @@ static void after_a_few_bytes(void **state)
 	assert_true(fabs(ms[0] - ms[1]) < 1e-6);
 }
 
+/* One lucky round trip is forgotten in time, and what came after it is not forgotten with it. */
+static void ageing(void **state)
+{
+	struct sim s;
+	int i;
+
+	(void)state;
+	wire(&s, GBIT, 8 << 20, 0.0);
+	s.path[0] = (struct rdt_path){ .window = 64 << 20, .min_rtt = RTT, .since = s.now };
+	for (i = 0; i < 7; i++) {
+		transfer(&s, LARGE);
+		assert_true(s.flow[i].end[0].last_stats.jumped);
+		s.now += 250 * SIM_SEC;
+	}
+	assert_in_range(s.path[0].window, LARGE / 20, LARGE);
+	s.now += 2 * RDT_PATH_EXPIRY;
+	transfer(&s, MIDDLE);
+	assert_false(s.flow[i].end[0].last_stats.jumped);
+	sim_free(&s);
+}
+
 /* Three connections start together on a known path: together they take no more than half of it. */
 static void shared_memory(void **state)
 {
@@ -175,7 +195,7 @@ static void shared_memory(void **state)
 
 	(void)state;
 	wire(&s, GBIT, 8 << 20, 0.0);
-	s.path[0] = (struct rdt_path){ .window = 1 << 20, .min_rtt = RTT, .updated = s.now };
+	s.path[0] = (struct rdt_path){ .window = 1 << 20, .min_rtt = RTT, .since = s.now };
 	for (int i = 0; i < 3; i++)
 		add(&s, LARGE);
 	assert_int_equal(sim_run(&s, s.now + RTT - SIM_MS), 1);
@@ -219,7 +239,7 @@ static void wrong_memory(void **state)
 	wire(&s, MBIT10, 64000, 0.0);
 	fresh = transfer(&s, MIDDLE);
 	s.path[0] = (struct rdt_path){
-		.window = 4 << 20, .min_rtt = RTT, .updated = s.now, .last_loss = 0
+		.window = 4 << 20, .min_rtt = RTT, .since = s.now, .last_loss = 0
 	};
 	ms = transfer(&s, MIDDLE);
 	st = &s.flow[1].end[0].last_stats;
@@ -465,7 +485,7 @@ int main(void)
 		cmocka_unit_test(random_loss),	      cmocka_unit_test(reordering),
 		cmocka_unit_test(overtaking),	      cmocka_unit_test(silence),
 		cmocka_unit_test(fairness),	      cmocka_unit_test(stopped_reader),
-		cmocka_unit_test(beside_linux),
+		cmocka_unit_test(beside_linux),	      cmocka_unit_test(ageing),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

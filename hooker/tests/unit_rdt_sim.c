@@ -197,7 +197,7 @@ static int one(uint64_t seed)
 	if (sim_chance(r, 0.3)) /* a path memory, right or wrong */
 		s.path[0] = (struct rdt_path){ .window = sim_below(r, 4 << 20),
 					       .min_rtt = sim_below(r, 100 * SIM_MS),
-					       .updated = s.now };
+					       .since = s.now };
 	if (story == ABORT)
 		f->end[sim_below(r, 2)].abort_at_byte = 1 + sim_below(r, 50000);
 	if (story == DARK || story == DARK_FOREVER)
