@@ -340,7 +340,7 @@ int pair_read(struct conn *conn)
 			break;
 		}
 	}
-	if (total >= turn)
+	if (total >= READ_SIZE_MIN)
 		grow(pair, conn->relay->options.pair_buffer);
 	conn->from_app += total;
 	conn->relay->stats.taken_bytes += total;

@@ -99,7 +99,26 @@ lost_ack()
 	[[ $(stat server relay.completed) == 1 ]]
 }
 
-plan 24
+# A pair starts small. It must grow for who sends much, also if something small went before and is still under way.
+pair_grows()
+{
+	local server client grown
+	background grow server socat TCP-LISTEN:9002,reuseaddr \
+		"SYSTEM:cat '$WORK/files/text' '$WORK/files/image'; exec cat,nofork"
+	server=$PID
+	wait_until 5 on server sh -c 'ss -Htln "sport = :9002" | grep -q .'
+	background grown client socat -u "TCP:$SERVER:9002" "CREATE:$WORK/grown"
+	client=$PID
+	wait_until 10 all_there || { wc -c "$WORK/grown"; return 1; }
+	grown=$(on server ss -Htnm src 127.72.75.1 | grep -c 'tb524288,')
+	kill "$client" "$server"
+	wait "$client" "$server" || :
+	echo "$grown pairs have grown"
+	[[ $grown == 1 ]]
+}
+all_there() { (($(wc -c <"$WORK/grown") == 3072 + 522240)); }
+
+plan 25
 hosts_up
 head -c 400000000 /dev/zero >"$WORK/files/big"
 
@@ -139,6 +158,7 @@ is "not one payload byte in TCP" \
 	"$(tshark -r "$WORK/capture.pcap" -Y 'tcp.len > 0' -T fields -e frame.number 2>/dev/null | wc -l)" 0
 ok "the handshake's ACK is lost" lost_ack
 is "... and that one was redirected" "$(established)" $((3 * repeats + 1))
+ok "a pair grows as need be" pair_grows
 ok "50 concurrent transfers" fetch_many 50 image
 ok "8 concurrent transfers of 26 MB" fetch_many 8 video
 ok "both directions at once" fetch video --push "$WORK/files/image"
