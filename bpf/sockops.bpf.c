@@ -196,7 +196,6 @@ static __always_inline void hk_established_passive(struct bpf_sock_ops *ctx)
 		return;
 	}
 	agreed = *half;
-	bpf_map_delete_elem(&hk_half, &key);
 	if (agreed.datapath == HK_DATAPATH_RELAY)
 		hk_relay_promise(-1);
 	if (agreed.datapath == HK_DATAPATH_NONE)
@@ -207,6 +206,8 @@ static __always_inline void hk_established_passive(struct bpf_sock_ops *ctx)
 		hk_stay_tcp(ctx, &key, HK_REASON_PEER_FELL_BACK, 0);
 	else
 		hk_redirect(ctx, &key, &agreed, 0);
+	/* Only now: a frame that comes meanwhile belongs to this or to the whole, never to an unknown connection. */
+	bpf_map_delete_elem(&hk_half, &key);
 }
 
 /* TCP Fast Open: what the SYN carries reached the peer before anything was negotiated. */

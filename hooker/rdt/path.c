@@ -10,11 +10,13 @@
 
 bool rdt_path_age(struct rdt_path *p, uint64_t now)
 {
-	uint64_t periods = (now - p->since) / RDT_PATH_EXPIRY;
+	/* A connection that ends tells when it last learnt, which may be before others had this forgotten. */
+	uint64_t periods = now > p->since ? (now - p->since) / RDT_PATH_EXPIRY : 0;
 
 	/* Not all at once: on a path in use, one lucky round trip would be forgotten with all that came after it. */
 	if (periods) {
 		p->window = periods == 1 ? p->recent : 0;
+		p->min_rtt = p->recent_rtt;
 		p->recent = 0;
 		p->since += periods * RDT_PATH_EXPIRY;
 	}
@@ -127,8 +129,10 @@ void rdt_path_round(struct rdt_conn *c, uint64_t now)
 		p->window = got;
 		p->min_rtt = c->min_rtt;
 	}
-	if (got > p->recent)
+	if (got > p->recent) {
 		p->recent = got;
+		p->recent_rtt = c->min_rtt;
+	}
 }
 
 void rdt_path_leave(struct rdt_conn *c)

@@ -54,7 +54,7 @@ struct rdt_config {
 	bool no_recovery; /* each byte sent once, delivered as it comes; at both ends: experiments only */
 };
 
-/* For an MTU of 1500: 4 MiB buffers, CUBIC, 10 packets, HyStart++ and path memory on. */
+/* For an MTU of 1500: 4 MiB buffers, CUBIC, 16 packets, HyStart++ and path memory on. */
 void rdt_config_default(struct rdt_config *cfg);
 
 struct rdt_identity {
@@ -70,10 +70,10 @@ struct rdt_identity {
  */
 struct rdt_path {
 	uint64_t window; /* most bytes that fitted in one round trip without loss; 0 = nothing known */
-	uint64_t min_rtt;   /* ns */
-	uint64_t recent;    /* the same as window, since: */
-	uint64_t since;	    /* rdt_path_age() */
-	uint64_t last_loss; /* when a connection last lost packets, 0 = never */
+	uint64_t min_rtt;	     /* of that time, ns */
+	uint64_t recent, recent_rtt; /* the same, since: */
+	uint64_t since;		     /* see rdt_path_age() */
+	uint64_t last_loss;	     /* when a connection last lost packets, 0 = never */
 	uint64_t jumping; /* bytes of jumps not validated yet: connections starting together share */
 	uint32_t jumps, retreats;
 };

@@ -72,9 +72,12 @@ int input_frame(struct pending *pending, uint64_t now, const struct rdt_frame *f
 		return -EPERM;
 	}
 	conn = find(relay, frame);
-	if (!conn && complete_handshake(relay, &frame->id)) {
+	if (!conn) {
+		bool half = complete_handshake(relay, &frame->id);
+
+		/* Again in any case: sock_ops forgets what was half when it has announced the whole. */
 		conn = find(relay, frame);
-		if (!conn)
+		if (!conn && half)
 			return 0; /* not yet accepted; the peer sends it again */
 	}
 	if (!conn) {

@@ -41,7 +41,7 @@ struct held_frame {
 /* A failed connection is kept so long, to tell the peer and the applications. */
 #define FAIL_LINGER_NS 5000000000ull
 
-/* What is repeated until TCP's state shows that it arrived. */
+/* What is repeated until TCP's state shows that it arrived; of the peer's nothing is seen: a few times. */
 enum ending {
 	ENDING_NONE,
 	ENDING_HELD,  /* the held frame, now that the stream is delivered */

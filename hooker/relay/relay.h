@@ -21,8 +21,8 @@ struct hk_relay_options {
 	uint32_t max_datagram;	    /* UDP payload that fits the path MTU: 1472 for IPv4 and 1500 */
 	uint32_t connection_memory; /* bytes one connection may hold, >= HK_CONNECTION_MEMORY_MIN */
 	uint64_t memory;	    /* bytes all connections may hold */
-	uint32_t pair_buffer;	    /* SO_SNDBUF and SO_RCVBUF of a loopback pair */
-	bool paper;		    /* as published: each byte is sent once; no fallback */
+	uint32_t pair_buffer; /* SO_RCVBUF of a loopback pair; its SO_SNDBUF once it has grown */
+	bool paper;	      /* as published: each byte is sent once; no fallback */
 	/* A connection goes on over TCP, for enum hk_reason; NULL = nobody wants to know. */
 	void (*on_fallback)(void *arg, const struct sock_key *key, int reason);
 	void *arg;

@@ -77,14 +77,18 @@ hold()
 	wait $clients
 }
 
+# Those that have ended are kept for 2 to 5 s, so the daemons grow to what a few seconds bring, and no further.
 one_after_another()
 {
-	local before
+	local before done=0
 	before=$(stat client counters.established)
-	while (($(stat client counters.established) - before < sequence)); do
+	while ((done < sequence)); do
 		on client "$ECHO" rate "$SERVER" 9400 5 >"$WORK/rate" || return 1
+		done=$(($(stat client counters.established) - before))
+		printf '# %s connections, %s a second; resident: client %s KiB, server %s KiB; kept: %s and %s\n' $done \
+			"$(<"$WORK/rate")" "$(of_status client VmRSS)" "$(of_status server VmRSS)" \
+			"$(stat client relay.open)" "$(stat server relay.open)"
 	done
-	echo "# $(($(stat client counters.established) - before)) connections, $(<"$WORK/rate") a second at the end"
 }
 
 # report NAME CMD…: as ok, but in this shell.

@@ -181,6 +181,8 @@ static void ageing(void **state)
 		s.now += 250 * SIM_SEC;
 	}
 	assert_in_range(s.path[0].window, LARGE / 20, LARGE);
+	assert_true(rdt_path_age(&s.path[0], s.path[0].since - SIM_SEC)); /* learnt before that */
+	assert_in_range(s.path[0].window, LARGE / 20, LARGE);
 	s.now += 2 * RDT_PATH_EXPIRY;
 	transfer(&s, MIDDLE);
 	assert_false(s.flow[i].end[0].last_stats.jumped);
