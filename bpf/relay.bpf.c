@@ -229,6 +229,11 @@ static __always_inline enum hk_relay_verdict hk_relay_look(void *data, void *end
 	}
 	if (!tcp->fin && !tcp->rst && !hk_acks_fin(flow, tcp))
 		return HK_RELAY_PASS;
+	/* Sent for what is between the hosts (hk_relay_out); here it would be answered with a RST. */
+	if (tcp->fin && flow->flags & HK_FLOW_OVER) {
+		hk_counter_inc(HK_COUNT_RELAY_FIN_LATE);
+		return HK_RELAY_DROP;
+	}
 	if (hk_order_flags(key, flow->local_isn) & HK_ORDER_RELEASE)
 		return HK_RELAY_PASS;
 	segment->flow = flow;
@@ -302,6 +307,47 @@ int hk_relay_in(struct __sk_buff *skb)
 		event->frame_len = 0; /* as good as lost: userspace asks the peer */
 	bpf_ringbuf_submit(event, 0);
 	return TC_ACT_SHOT;
+}
+
+#define HK_TCP_CHECK (sizeof(struct ethhdr) + sizeof(struct iphdr) + offsetof(struct tcphdr, check))
+#define HK_TCP_FLAGS                                    \
+	(sizeof(struct ethhdr) + sizeof(struct iphdr) + \
+	 12) /* with the data offset: a 16-bit word */
+
+/*
+ * tc egress. TCP sends its FIN again for as long as the stream is on its way; should the peer's Hooker die, a TCP
+ * would get it that takes it for the end of what it has. So it leaves without the flag, as an acknowledgement,
+ * and the peer's Hooker makes a FIN when the stream is complete there. Once TCP has the acknowledgement of that,
+ * ours may go, for middleboxes. Not dropped: TCP has to believe that it was sent (and TCX knows no TC_ACT_STOLEN).
+ */
+SEC("tc")
+int hk_relay_out(struct __sk_buff *skb)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct ethhdr *eth = data;
+	struct iphdr *ip = (void *)(eth + 1);
+	struct tcphdr *tcp = (void *)(ip + 1);
+	struct sock_key key = {};
+	struct hk_flow *flow;
+	__be16 before, after;
+
+	if ((void *)(tcp + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP) || ip->ihl != 5 ||
+	    ip->protocol != IPPROTO_TCP || !tcp->fin || tcp->rst)
+		return TC_ACT_UNSPEC;
+	key.src_ip4 = ip->saddr;
+	key.dst_ip4 = ip->daddr;
+	key.src_port = bpf_ntohs(tcp->source);
+	key.dst_port = bpf_ntohs(tcp->dest);
+	flow = hk_relay_flow(&key);
+	if (!flow || hk_order_flags(&key, flow->local_isn) & HK_ORDER_FIN)
+		return TC_ACT_UNSPEC;
+	before = *(__be16 *)((void *)tcp + 12);
+	after = before & ~bpf_htons(1);
+	bpf_l4_csum_replace(skb, HK_TCP_CHECK, before, after, sizeof(after));
+	if (bpf_skb_store_bytes(skb, HK_TCP_FLAGS, &after, sizeof(after), 0))
+		return TC_ACT_SHOT;
+	hk_counter_inc(HK_COUNT_RELAY_FIN_KEPT);
+	return TC_ACT_UNSPEC;
 }
 
 /*

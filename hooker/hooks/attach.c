@@ -169,7 +169,7 @@ static int open_ingress(struct hk_attach *attach, int i)
  * UDP-Lite only; without that, XDP would look at each datagram in vain, and on a veth copy it. The
  * published design has XDP.
  */
-static int open_relay(struct hk_attach *attach, int i)
+static int open_relay_receive(struct hk_attach *attach, int i)
 {
 	const struct hk_options *options = attach->options;
 	bool lite = options->transport == HK_TRANSPORT_UDPLITE || options->lite_rules;
@@ -186,6 +186,25 @@ static int open_relay(struct hk_attach *attach, int i)
 	return err ? err :
 		     hk_dispatch_set(attach->dispatch[i], HK_RX_SECOND(IPPROTO_TCP),
 				     bpf_program__fd(attach->relay->progs.hk_relay_rx));
+}
+
+static int open_relay(struct hk_attach *attach, int i)
+{
+	int err = open_relay_receive(attach, i);
+
+	/* As published: whatever TCP does at the end of a connection, it does. */
+	if (err || attach->options->paper)
+		return err;
+	hk_phase(HK_PHASE_ATTACH);
+	err = hk_tc_attach_link(&attach->egress[i], attach->ifindex[i], HK_TC_EGRESS,
+				bpf_program__fd(attach->relay->progs.hk_relay_out), HK_TC_FIRST);
+	hk_phase(HK_PHASE_OTHER);
+	attach->keeps_fins |= !err;
+	if (!err || err == -EOPNOTSUPP)
+		return 0;
+	hk_error("can't attach to tc egress of interface '%s': %s", attach->options->interfaces[i],
+		 strerror(-err));
+	return err;
 }
 
 /* What has no dispatcher is received at tc ingress. */
@@ -378,6 +397,7 @@ void hk_attach_close(struct hk_attach *attach)
 	for (i = 0; i < HK_INTERFACES_MAX; i++) {
 		hk_kernel_close(attach->kernel[i]);
 		hk_tc_detach(attach->ingress[i]);
+		hk_tc_detach(attach->egress[i]);
 		hk_dispatch_close(attach->dispatch[i]);
 	}
 	relay_bpf__destroy(attach->relay);

@@ -61,11 +61,13 @@ struct hk_attach {
 	bool lite_undeployed;	       /* UDP-Lite was there and has been taken away */
 	struct hk_dispatch *dispatch[HK_INTERFACES_MAX]; /* NULL = received at tc ingress */
 	struct hk_tc *ingress[HK_INTERFACES_MAX];	 /* NULL unless the relay does that */
+	struct hk_tc *egress[HK_INTERFACES_MAX];	 /* of the relay; NULL before Linux 6.6 */
 	struct hk_rescue *rescue;			 /* NULL unless datapath is kernel */
 	struct hk_kernel *kernel[HK_INTERFACES_MAX];	 /* NULL unless datapath is kernel */
 	int ifindex[HK_INTERFACES_MAX];
 	bool segments; /* the relay's UDP-Lite may be sent in GSO messages: hooker/hooks/segments.h */
 	bool shared;   /* relay: one redirection socket for all, instead of a pair each */
+	bool keeps_fins;  /* relay: none leaves before the peer's TCP has had its copy */
 	int sockops_link; /* file descriptor of the cgroup's bpf_link, -1 = none */
 };
 

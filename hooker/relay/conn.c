@@ -197,7 +197,7 @@ void conn_state_changed(struct conn *conn, const struct hk_event *event)
 	bool ends = event->new_state == TCP_FIN_WAIT1 || event->new_state == TCP_LAST_ACK ||
 		    event->new_state == TCP_CLOSE;
 
-	ending_state(conn, event->new_state);
+	ending_state(conn, event);
 	if (event->new_state == TCP_CLOSE)
 		conn->socket_closed = true;
 	if (ends && !conn->ended) {

@@ -120,7 +120,7 @@ pair_grows()
 }
 all_there() { (($(wc -c <"$WORK/grown") == 3072 + 522240)); }
 
-plan 25
+plan 26
 hosts_up
 head -c 400000000 /dev/zero >"$WORK/files/big"
 
@@ -147,17 +147,21 @@ if [[ $slice ]]; then is "slices of 0.5 ms" "$slice" 500000; else skip "slices o
 ok "Hooker on one side only: plain TCP" fetch video
 is "... and says so" "$(stat client counters.established)" 0
 hooker_start server --transport "$transport"
-background capture router timeout 60 tcpdump -i to-server -U --immediate-mode -w "$WORK/capture.pcap"
+background capture router timeout 60 tcpdump -i to-server -s 128 -U --immediate-mode -w "$WORK/capture.pcap"
 capture=$PID
 wait_until 10 grep -q listening "$WORK/capture.out"
 for file in text image video; do
 	ok "$repeats transfers of $file, EOF after the data" repeat_fetch "$file"
 done
+wait_until 10 all_closed || : # what is between hears of each end, too
 kill "$capture"
 wait "$capture" || :
 is "every one was redirected" "$(established)" $((3 * repeats))
 is "not one payload byte in TCP" \
 	"$(tshark -r "$WORK/capture.pcap" -Y 'tcp.len > 0' -T fields -e frame.number 2>/dev/null | wc -l)" 0
+# What is between, a firewall that keeps states, must see it end.
+is "each side's FIN was seen" "$(tshark -r "$WORK/capture.pcap" -Y tcp.flags.fin==1 -T fields -e tcp.stream -e ip.src 2>/dev/null |
+	sort -u | wc -l)" $((2 * 3 * repeats))
 ok "the handshake's ACK is lost" lost_ack
 is "... and that one was redirected" "$(established)" $((3 * repeats + 1))
 ok "a pair grows as need be" pair_grows

@@ -109,7 +109,38 @@ forgotten()
 	ends client "$CLIENT" && ends server "$OTHER"
 }
 
-plan 20
+retransmitted() { (($(on client nstat -asz TcpRetransSegs | awk '/TcpRetransSegs/ { print $2 }') > $1)); }
+
+# short_stream: the client has sent all and closed, the server's application has not read, a part is still at the client's
+# daemon. The server's dies, and before anybody hears of it TCP sends its FIN again. That must not end what the
+# application has.
+short_stream()
+{
+	local userspace started
+	port=$((port + 1))
+	mkfifo "$WORK/go" "$WORK/read"
+	background server-app server socat "TCP-LISTEN:$port,reuseaddr" "SYSTEM:read x <'$WORK/read'; exec cat >/dev/null,nofork"
+	OTHER=$PID
+	wait_until 5 on server sh -c "ss -Htln 'sport = :$port' | grep -q ." || return 1
+	background client-app client bash -c "exec 3<>/dev/tcp/$SERVER/$port; read -r <'$WORK/go'; head -c 8000000 /dev/zero >&3"
+	CLIENT=$PID
+	wait_until 5 takes 0 || { echo "no stream"; return 1; }
+	echo >"$WORK/go"
+	wait "$CLIENT" || { echo "the client could not write all"; return 1; }
+	wait_until 5 on client sh -c "ss -Htn state fin-wait-1 'dport = :$port' | grep -q ." || { echo "no FIN"; return 1; }
+	userspace=$(pgrep -P "${DAEMON[client]}")
+	kill -STOP "$userspace"
+	kill_9 both server
+	wait_until 5 detached server || { echo "something stays attached"; return 1; }
+	wait_until 15 retransmitted "$(on client nstat -asz TcpRetransSegs | awk '/TcpRetransSegs/ { print $2 }')" ||
+		{ echo "the FIN was not sent again"; return 1; }
+	echo >"$WORK/read"
+	kill -CONT "$userspace"
+	started=$SECONDS
+	ends server "$OTHER"
+}
+
+plan 21
 hosts_up
 hooker_start client
 hooker_start server
@@ -128,3 +159,6 @@ for stream in up wait; do
 	forgotten $stream >"$WORK/death.log" 2>&1 || status=$?
 	tap_result "$stream: killed and started again before the peer hears of it" $status "$(<"$WORK/death.log")"
 done
+status=0
+short_stream >"$WORK/death.log" 2>&1 || status=$?
+tap_result "killed with bytes on their way behind which the client has closed" $status "$(<"$WORK/death.log")"
