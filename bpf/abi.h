@@ -74,7 +74,7 @@ enum hk_flow_state {
 enum hk_flow_flags {
 	HK_FLOW_CLIENT = 1 << 0,    /* this end sent the SYN */
 	HK_FLOW_CONFIRMED = 1 << 1, /* client end: the server has been heard on the transport */
-	HK_FLOW_OVER = 1 << 2,	    /* relay: TCP has closed */
+	HK_FLOW_FIN_SENT = 1 << 2,  /* relay: TCP has sent its FIN once */
 	HK_FLOW_SHUT =
 		1 << 3, /* relay: sending ended (SHUT_WR, close or the peer's RST): SK_PASS */
 };
@@ -188,7 +188,7 @@ enum hk_order_flags {
 	HK_ORDER_RELEASE = 1 << 0,   /* the stream is complete: let FIN and RST pass */
 	HK_ORDER_SHUT = 1 << 1,	     /* the peer reset: SK_PASS, native TCP has the right answer */
 	HK_ORDER_CONFIRMED = 1 << 2, /* client: the server was heard, stop repeating the option */
-	HK_ORDER_FIN = 1 << 3,	     /* the peer's TCP has had our FIN: let it out */
+	HK_ORDER_FIN = 1 << 3,	     /* the peer has every byte: TCP may repeat its FIN */
 };
 
 struct hk_order {
@@ -270,11 +270,9 @@ struct hk_event {
 	__u16 frame_len;
 	__u32 rtt_us; /* of the handshake, 0 = not measured */
 	__u8 frame[HK_HELD_MAX];
-	__u32 slot;	 /* ESTABLISHED: of the pair, or HK_SLOT_NONE */
-	__u32 fin_acked; /* STATE: the peer's TCP has acknowledged our FIN */
-	__u32 pad;
+	__u32 slot; /* ESTABLISHED: of the pair, or HK_SLOT_NONE */
 };
-_Static_assert(sizeof(struct hk_event) == 168, "hk_event has no hidden padding");
+_Static_assert(sizeof(struct hk_event) == 160, "hk_event has no hidden padding");
 
 /* Ring buffer hk_journal: what happened to connections, for `hooker events`. */
 enum hk_note_type {
@@ -328,13 +326,12 @@ enum hk_counter {
 	HK_COUNT_MSG_DELIVERED, /* message to the application's socket */
 	HK_COUNT_MSG_BOUNCED,	/* no such socket any more */
 	HK_COUNT_MSG_MALFORMED,
-	HK_COUNT_NO_ROOM,	 /* connections not offered or agreed to: bounds reached */
-	HK_COUNT_KICKED,	 /* writers told that there is room again */
-	HK_COUNT_KICK_FAILED,	 /* ... and this kernel could not */
-	HK_COUNT_XDP_PASSED,	 /* dispatcher: not for Hooker */
-	HK_COUNT_RELAY_HELD,	 /* FIN or RST held until the stream is complete */
-	HK_COUNT_RELAY_FIN_LATE, /* FIN that TCP has had, and has closed since: dropped */
-	HK_COUNT_RELAY_FIN_KEPT, /* FIN of ours taken out of its segment: the peer's Hooker makes it */
+	HK_COUNT_NO_ROOM,	  /* connections not offered or agreed to: bounds reached */
+	HK_COUNT_KICKED,	  /* writers told that there is room again */
+	HK_COUNT_KICK_FAILED,	  /* ... and this kernel could not */
+	HK_COUNT_XDP_PASSED,	  /* dispatcher: not for Hooker */
+	HK_COUNT_RELAY_HELD,	  /* FIN or RST held until the stream is complete */
+	HK_COUNT_RELAY_FIN_KEPT,  /* repeated FIN of ours taken out of its segment */
 	HK_COUNT_RELAY_TCP_DATA,  /* TCP payload on a redirected connection: dropped */
 	HK_COUNT_EVENT_LOST,	  /* ring buffer full */
 	HK_COUNT_KERNEL_TX,	  /* kernel datapath: segment sent on the transport */

@@ -229,11 +229,6 @@ static __always_inline enum hk_relay_verdict hk_relay_look(void *data, void *end
 	}
 	if (!tcp->fin && !tcp->rst && !hk_acks_fin(flow, tcp))
 		return HK_RELAY_PASS;
-	/* Sent for what is between the hosts (hk_relay_out); here it would be answered with a RST. */
-	if (tcp->fin && flow->flags & HK_FLOW_OVER) {
-		hk_counter_inc(HK_COUNT_RELAY_FIN_LATE);
-		return HK_RELAY_DROP;
-	}
 	if (hk_order_flags(key, flow->local_isn) & HK_ORDER_RELEASE)
 		return HK_RELAY_PASS;
 	segment->flow = flow;
@@ -315,10 +310,10 @@ int hk_relay_in(struct __sk_buff *skb)
 	 12) /* with the data offset: a 16-bit word */
 
 /*
- * tc egress. TCP sends its FIN again for as long as the stream is on its way; should the peer's Hooker die, a TCP
- * would get it that takes it for the end of what it has. So it leaves without the flag, as an acknowledgement,
- * and the peer's Hooker makes a FIN when the stream is complete there. Once TCP has the acknowledgement of that,
- * ours may go, for middleboxes. Not dropped: TCP has to believe that it was sent (and TCX knows no TC_ACT_STOLEN).
+ * tc egress. TCP repeats its FIN for as long as the stream is on its way. Should the peer's Hooker die, a TCP would
+ * get it that takes it for the end of what it has. So only the first leaves, which the peer holds (and firewalls see); the
+ * others become acknowledgements until the peer has every byte. Not dropped: TCP has to believe that it was sent,
+ * and TCX knows no TC_ACT_STOLEN.
  */
 SEC("tc")
 int hk_relay_out(struct __sk_buff *skb)
@@ -331,8 +326,8 @@ int hk_relay_out(struct __sk_buff *skb)
 	struct hk_flow *flow;
 	__be16 before, after;
 
-	if ((void *)(tcp + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP) || ip->ihl != 5 ||
-	    ip->protocol != IPPROTO_TCP || !tcp->fin || tcp->rst)
+	if (skb->vlan_present || (void *)(tcp + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP) ||
+	    ip->ihl != 5 || ip->protocol != IPPROTO_TCP || !tcp->fin || tcp->rst)
 		return TC_ACT_UNSPEC;
 	key.src_ip4 = ip->saddr;
 	key.dst_ip4 = ip->daddr;
@@ -341,6 +336,10 @@ int hk_relay_out(struct __sk_buff *skb)
 	flow = hk_relay_flow(&key);
 	if (!flow || hk_order_flags(&key, flow->local_isn) & HK_ORDER_FIN)
 		return TC_ACT_UNSPEC;
+	if (!(flow->flags & HK_FLOW_FIN_SENT)) {
+		flow->flags |= HK_FLOW_FIN_SENT;
+		return TC_ACT_UNSPEC;
+	}
 	before = *(__be16 *)((void *)tcp + 12);
 	after = before & ~bpf_htons(1);
 	bpf_l4_csum_replace(skb, HK_TCP_CHECK, before, after, sizeof(after));

@@ -156,8 +156,6 @@ static __always_inline void hk_relay_state(struct bpf_sock_ops *ctx, const struc
 		flow->state = HK_FLOW_CLOSING;
 		hk_fin_patience(ctx);
 	}
-	if (new_state == BPF_TCP_CLOSE)
-		flow->flags |= HK_FLOW_OVER;
 	hk_sock_key(&sk, key);
 	event = hk_event_reserve(HK_EVENT_STATE, &sk);
 	if (!event)
@@ -165,8 +163,6 @@ static __always_inline void hk_relay_state(struct bpf_sock_ops *ctx, const struc
 	event->old_state = ctx->args[0];
 	event->new_state = new_state;
 	event->tx_bytes = flow->tx_bytes;
-	/* Redirected payload does not move sequence numbers: the FIN is the first after the SYN. */
-	event->fin_acked = ctx->snd_una == flow->local_isn + 2;
 	event->cookie = flow->cookie;
 	event->local_isn = flow->local_isn;
 	event->remote_isn = flow->remote_isn;

@@ -90,7 +90,6 @@ const char *hk_counter_name(unsigned int counter)
 		[HK_COUNT_KICK_FAILED] = "kick_failed",
 		[HK_COUNT_XDP_PASSED] = "xdp_passed",
 		[HK_COUNT_RELAY_HELD] = "relay_held",
-		[HK_COUNT_RELAY_FIN_LATE] = "relay_fin_late",
 		[HK_COUNT_RELAY_FIN_KEPT] = "relay_fin_kept",
 		[HK_COUNT_RELAY_TCP_DATA] = "relay_tcp_data",
 		[HK_COUNT_EVENT_LOST] = "event_lost",

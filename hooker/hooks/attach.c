@@ -199,7 +199,6 @@ static int open_relay(struct hk_attach *attach, int i)
 	err = hk_tc_attach_link(&attach->egress[i], attach->ifindex[i], HK_TC_EGRESS,
 				bpf_program__fd(attach->relay->progs.hk_relay_out), HK_TC_FIRST);
 	hk_phase(HK_PHASE_OTHER);
-	attach->keeps_fins |= !err;
 	if (!err || err == -EOPNOTSUPP)
 		return 0;
 	hk_error("can't attach to tc egress of interface '%s': %s", attach->options->interfaces[i],

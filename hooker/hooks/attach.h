@@ -67,7 +67,6 @@ struct hk_attach {
 	int ifindex[HK_INTERFACES_MAX];
 	bool segments; /* the relay's UDP-Lite may be sent in GSO messages: hooker/hooks/segments.h */
 	bool shared;   /* relay: one redirection socket for all, instead of a pair each */
-	bool keeps_fins;  /* relay: none leaves before the peer's TCP has had its copy */
 	int sockops_link; /* file descriptor of the cgroup's bpf_link, -1 = none */
 };
 

@@ -197,7 +197,7 @@ void conn_state_changed(struct conn *conn, const struct hk_event *event)
 	bool ends = event->new_state == TCP_FIN_WAIT1 || event->new_state == TCP_LAST_ACK ||
 		    event->new_state == TCP_CLOSE;
 
-	ending_state(conn, event);
+	ending_state(conn, event->new_state);
 	if (event->new_state == TCP_CLOSE)
 		conn->socket_closed = true;
 	if (ends && !conn->ended) {
@@ -247,6 +247,8 @@ int conn_input(struct conn *conn, uint64_t now, const struct rdt_frame *frame, s
 	conn->want_read |= events & RDT_EV_WRITABLE && !conn->reading;
 	if (conn->is_client && !(conn->order & HK_ORDER_CONFIRMED))
 		ending_order(conn, HK_ORDER_CONFIRMED);
+	if (events & RDT_EV_ACKED && !conn->relay->options.paper)
+		ending_order(conn, HK_ORDER_FIN);
 	if (events & RDT_EV_RESET)
 		conn_reset_by_peer(conn, rdt_reset_code(conn->rdt));
 	return events;

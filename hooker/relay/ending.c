@@ -55,7 +55,6 @@ static void send_end(struct conn *conn)
 	switch (conn->ending) {
 	case ENDING_NONE: return;
 	case ENDING_HELD: err = inject_held(conn->relay, &conn->held); break;
-	case ENDING_FIN: err = inject_fin(conn); break;
 	case ENDING_RESET: err = inject_reset(conn); break;
 	case ENDING_PEER: err = inject_reset_to_peer(conn); break;
 	}
@@ -108,23 +107,16 @@ void ending_repeat(struct conn *conn, uint64_t now)
 	conn->repeat_at = now + conn->repeat_after;
 }
 
-void ending_state(struct conn *conn, const struct hk_event *event)
+void ending_state(struct conn *conn, uint8_t new_state)
 {
-	uint8_t new_state = event->new_state;
 	bool closed = new_state == TCP_CLOSE;
 	bool fin_taken = closed || new_state == TCP_CLOSE_WAIT || new_state == TCP_CLOSING ||
 			 new_state == TCP_LAST_ACK || new_state == TCP_TIME_WAIT;
 
-	if ((conn->ending == ENDING_RESET && closed) || (conn->ending == ENDING_FIN && fin_taken) ||
+	if ((conn->ending == ENDING_RESET && closed) ||
 	    (conn->ending == ENDING_HELD &&
 	     (held_flags(&conn->held) & TH_RST ? closed : fin_taken)))
 		repeated_enough(conn);
-	/* So the peer's application has had it: nothing that is sent of it now can end anything early. */
-	conn->fin_acked |= event->fin_acked;
-	if (conn->relay->attach->keeps_fins && conn->fin_acked && !(conn->order & HK_ORDER_FIN)) {
-		ending_order(conn, HK_ORDER_FIN);
-		inject_fin_to_peer(conn);
-	}
 }
 
 void ending_reset_local(struct conn *conn)
@@ -193,13 +185,10 @@ void ending_release(struct conn *conn)
 		start(conn, ENDING_RESET);
 	} else if (held_flags(&conn->held) & (TH_FIN | TH_RST)) {
 		start(conn, ENDING_HELD);
-	} else {
+	} else if (conn->held.len) {
 		/* An acknowledgement: TCP repeats what asks for it. */
-		if (conn->held.len)
-			inject_held(conn->relay, &conn->held);
+		inject_held(conn->relay, &conn->held);
 		conn->held.len = 0;
-		if (first && !conn->relay->options.paper && !conn->socket_closed)
-			start(conn, ENDING_FIN);
 	}
 }
 

@@ -164,32 +164,25 @@ int inject_reset(struct conn *conn)
 	return run(conn->relay, &segment, sizeof(segment), ifindex);
 }
 
-/* An ordinary end: nothing is missing, and what the peer's TCP has acknowledged of ours stays so. */
-int inject_fin(struct conn *conn)
+static int send_raw(int fd, struct segment *segment)
 {
-	uint32_t ifindex = flow_ifindex(conn);
-	struct segment segment;
-	int err = fill_segment(&segment, &conn->id.key, conn->remote_isn, ifindex);
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = segment->ip.daddr };
 
-	if (err)
-		return err;
-	segment.tcp.fin = segment.tcp.ack = 1;
-	/* Before 6.8 a closing socket takes nothing that acknowledges less than it knows of. */
-	segment.tcp.ack_seq = htonl(conn->id.local_isn + (conn->fin_acked ? 2 : 1));
-	segment.tcp.window = htons(HANDSHAKE_WINDOW);
-	fill_checksums(&segment);
-	return run(conn->relay, &segment, sizeof(segment), ifindex);
+	fill_checksums(segment);
+	return sendto(fd, &segment->ip, sizeof(segment->ip) + sizeof(segment->tcp), 0,
+		      (struct sockaddr *)&to, sizeof(to)) < 0 ?
+		       -errno :
+		       0;
 }
 
-/* A segment to the peer, to be completed and sent. */
-static struct segment to_peer(const struct conn *conn)
+int inject_reset_to_peer(struct conn *conn)
 {
-	return (struct segment){
+	struct segment segment = {
 		.ip =
 			{
 				.version = 4,
 				.ihl = 5,
-				.tot_len = htons(sizeof(struct iphdr) + sizeof(struct tcphdr)),
+				.tot_len = htons(sizeof(segment.ip) + sizeof(segment.tcp)),
 				.ttl = 64,
 				.protocol = IPPROTO_TCP,
 				.saddr = conn->id.key.src_ip4,
@@ -201,45 +194,20 @@ static struct segment to_peer(const struct conn *conn)
 				.dest = htons(conn->id.key.dst_port),
 				.seq = htonl(conn->id.local_isn + 1),
 				.doff = 5,
+				.rst = 1,
 			},
 	};
-}
-
-static int send_raw(struct hk_relay *relay, struct segment *segment)
-{
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = segment->ip.daddr };
-
 	/* IPPROTO_RAW only sends: no copy of every TCP segment is queued to it. */
-	if (relay->raw < 0)
-		relay->raw = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
-	if (relay->raw < 0)
+	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW), err;
+
+	if (fd < 0)
 		return -errno;
-	fill_checksums(segment);
-	return sendto(relay->raw, &segment->ip, sizeof(segment->ip) + sizeof(segment->tcp),
-		      MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to)) < 0 ?
-		       -errno :
-		       0;
-}
-
-int inject_fin_to_peer(struct conn *conn)
-{
-	struct segment segment = to_peer(conn);
-
-	segment.tcp.fin = segment.tcp.ack = 1;
-	segment.tcp.ack_seq = htonl(conn->remote_isn + 1);
-	segment.tcp.window = htons(HANDSHAKE_WINDOW);
-	return send_raw(conn->relay, &segment);
-}
-
-int inject_reset_to_peer(struct conn *conn)
-{
-	struct segment segment = to_peer(conn);
-	int err;
-
-	segment.tcp.rst = 1;
-	err = send_raw(conn->relay, &segment);
+	err = send_raw(fd, &segment);
 	segment.tcp.seq = htonl(conn->id.local_isn + 2); /* behind our FIN */
-	return err ? err : send_raw(conn->relay, &segment);
+	if (!err)
+		err = send_raw(fd, &segment);
+	close(fd);
+	return err;
 }
 
 /* An ACK without effect on TCP, recognised by sock_ops (hk_relay_kick()). */

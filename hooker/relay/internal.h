@@ -45,7 +45,6 @@ struct held_frame {
 enum ending {
 	ENDING_NONE,
 	ENDING_HELD,  /* the held frame, now that the stream is delivered */
-	ENDING_FIN,   /* a FIN for the local application: the peer's host keeps its own back */
 	ENDING_RESET, /* a RST for the local application */
 	ENDING_PEER,  /* a RST for the peer's, whose daemon is gone */
 };
@@ -107,7 +106,6 @@ struct conn {
 	bool want_read;	      /* pair: there may be something to read */
 	bool paused;	      /* pair: not read for want of memory */
 	bool shut;	      /* pair: side B is shut down, EOF will follow */
-	bool fin_acked;	      /* the peer's TCP has acknowledged our FIN */
 	bool peer_unattended; /* its application may have no daemon that resets it */
 	bool gone;	      /* forget it as soon as its end is with the application */
 	bool drained;	      /* every byte of the application has been taken */
@@ -134,7 +132,6 @@ struct hk_relay {
 	struct carrier *udp, *udplite; /* udplite: NULL where it is not deployed */
 	struct links *links;
 	struct icmp *icmp; /* UDP-Lite only */
-	int raw;	   /* for segments of our own through the network; -1 = not open yet */
 	struct redirect *redirect;
 	struct pairs *pairs;
 	struct look_bpf *look; /* NULL: this kernel can't tell what an application has not read */
@@ -203,8 +200,8 @@ void ending_reset_local(struct conn *conn);
 void ending_release(struct conn *conn);
 /* A frame has been held long without progress. */
 void ending_overdue(struct conn *conn, uint64_t now);
-/* TCP changed its state. */
-void ending_state(struct conn *conn, const struct hk_event *event);
+/* TCP went to @new_state (TCP_*). */
+void ending_state(struct conn *conn, uint8_t new_state);
 /* conn->repeat_at has come, perhaps. */
 void ending_repeat(struct conn *conn, uint64_t now);
 
@@ -341,10 +338,6 @@ bool fallback_uses(const struct hk_relay *relay, const struct link *link);
 
 /* The held FIN or RST. Returns 0 or -errno. */
 int inject_held(struct hk_relay *relay, struct held_frame *held);
-/* The FIN that the peer's TCP would have sent, acceptable to the application's socket. Returns 0 or -errno. */
-int inject_fin(struct conn *conn);
-/* Our FIN through the network, to a peer that has had it: what is between shall see the end. 0 or -errno. */
-int inject_fin_to_peer(struct conn *conn);
 /* A RST from the peer's address, acceptable to the application's socket. Returns 0 or -errno. */
 int inject_reset(struct conn *conn);
 /* The same for the peer's application, through the network. Returns 0 or -errno. */

@@ -113,7 +113,6 @@ int hk_relay_open(struct hk_relay **out, struct hk_attach *attach, struct event_
 		hk_debug("no slice of our own: %s", strerror(-err));
 	relay->attach = attach;
 	relay->base = base;
-	relay->raw = -1;
 	relay->options = *options;
 	err = memory_open(relay);
 	if (!err)
@@ -282,7 +281,5 @@ void hk_relay_close(struct hk_relay *relay)
 	carrier_close(relay->udp);
 	carrier_close(relay->udplite);
 	redirect_close(relay->redirect);
-	if (relay->raw >= 0)
-		close(relay->raw);
 	free(relay);
 }

@@ -147,7 +147,7 @@ if [[ $slice ]]; then is "slices of 0.5 ms" "$slice" 500000; else skip "slices o
 ok "Hooker on one side only: plain TCP" fetch video
 is "... and says so" "$(stat client counters.established)" 0
 hooker_start server --transport "$transport"
-background capture router timeout 60 tcpdump -i to-server -s 128 -U --immediate-mode -w "$WORK/capture.pcap"
+background capture router timeout 60 tcpdump -i to-server -U --immediate-mode -w "$WORK/capture.pcap" tcp
 capture=$PID
 wait_until 10 grep -q listening "$WORK/capture.out"
 for file in text image video; do
