@@ -304,10 +304,10 @@ int hk_relay_in(struct __sk_buff *skb)
 	return TC_ACT_SHOT;
 }
 
-#define HK_TCP_CHECK (sizeof(struct ethhdr) + sizeof(struct iphdr) + offsetof(struct tcphdr, check))
-#define HK_TCP_FLAGS                                    \
-	(sizeof(struct ethhdr) + sizeof(struct iphdr) + \
-	 12) /* with the data offset: a 16-bit word */
+#define HK_TCP_AT	(sizeof(struct ethhdr) + sizeof(struct iphdr))
+#define HK_TCP_CHECK_AT (HK_TCP_AT + offsetof(struct tcphdr, check))
+/* The 16-bit word of data offset and flags, whose lowest bit is FIN. */
+#define HK_TCP_FLAGS_AT (HK_TCP_AT + offsetof(struct tcphdr, window) - 2)
 
 /*
  * tc egress. TCP repeats its FIN for as long as the stream is on its way. Should the peer's Hooker die, a TCP would
@@ -340,10 +340,10 @@ int hk_relay_out(struct __sk_buff *skb)
 		flow->flags |= HK_FLOW_FIN_SENT;
 		return TC_ACT_UNSPEC;
 	}
-	before = *(__be16 *)((void *)tcp + 12);
+	before = *((__be16 *)&tcp->window - 1);
 	after = before & ~bpf_htons(1);
-	bpf_l4_csum_replace(skb, HK_TCP_CHECK, before, after, sizeof(after));
-	if (bpf_skb_store_bytes(skb, HK_TCP_FLAGS, &after, sizeof(after), 0))
+	bpf_l4_csum_replace(skb, HK_TCP_CHECK_AT, before, after, sizeof(after));
+	if (bpf_skb_store_bytes(skb, HK_TCP_FLAGS_AT, &after, sizeof(after), 0))
 		return TC_ACT_SHOT;
 	hk_counter_inc(HK_COUNT_RELAY_FIN_KEPT);
 	return TC_ACT_UNSPEC;

@@ -16,13 +16,14 @@
 #include "bpf/relay.skel.h"
 #include "hooker/base/log.h"
 
-#define NS_PER_S   1000000000ull
-#define RETRY_NS   1000000ull	   /* delivery refused for want of memory: try again */
-#define MISSING_NS (1 * NS_PER_S)  /* bytes the application sent must have come by then */
-#define SILENCE_NS (8 * NS_PER_S)  /* the peer has not answered for so long: it is gone */
-#define IDLE_NS	   (3 * NS_PER_S)  /* nothing heard for so long: ask ... */
-#define IDLE_MANY  1000		   /* ... up to so many connections */
-#define LINGER_NS  (60 * NS_PER_S) /* longest wait for the kernel's CLOSE after the stream's end */
+#define NS_PER_S       1000000000ull
+#define RETRY_NS       1000000ull     /* delivery refused for want of memory: try again */
+#define MISSING_NS     (1 * NS_PER_S) /* bytes the application sent must have come by then */
+#define SILENCE_NS     (8 * NS_PER_S) /* the peer has not answered for so long: it is gone */
+#define IDLE_NS	       (3 * NS_PER_S) /* nothing heard for so long: ask ... */
+#define IDLE_MANY      1000	      /* ... up to so many connections */
+#define LINGER_NS      (60 * NS_PER_S) /* longest wait for the kernel's CLOSE after the stream's end */
+#define FAIL_LINGER_NS (5 * NS_PER_S)
 
 static void on_timer(evutil_socket_t fd, short what, void *arg);
 
@@ -150,18 +151,23 @@ void conn_destroy(struct conn *conn)
 	free(conn);
 }
 
+void conn_cut(struct conn *conn)
+{
+	conn->failed = true;
+	conn->deadline = relay_now() + FAIL_LINGER_NS;
+	ending_reset_local(conn);
+	pair_release(conn); /* after the order: now no send() is redirected to it */
+}
+
 void conn_fail(struct conn *conn, uint8_t code, enum hk_reason reason)
 {
 	if (conn->failed)
 		return;
 	hk_debug("connection %u -> %u fails: code %u, %s", conn->id.key.src_port,
 		 conn->id.key.dst_port, code, reason ? "internal" : "reset");
-	conn->failed = true;
 	conn->relay->stats.failed++;
-	conn->deadline = relay_now() + FAIL_LINGER_NS;
 	rdt_abort(conn->rdt, code);
-	ending_reset_local(conn);
-	pair_release(conn); /* after the order: now no send() is redirected to it */
+	conn_cut(conn);
 	evbuffer_drain(conn->backlog, evbuffer_get_length(conn->backlog));
 	conn_touch(conn);
 }

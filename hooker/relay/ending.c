@@ -85,7 +85,7 @@ static void stop(struct conn *conn)
 /* If the local application has its RST, or will not have it: is there one to be sent to the peer's? */
 static void repeated_enough(struct conn *conn)
 {
-	bool peer = conn->ending == ENDING_RESET && conn->peer_unattended;
+	bool peer = conn->ending == ENDING_RESET && conn->unattended;
 
 	stop(conn);
 	if (peer)
@@ -124,7 +124,7 @@ void ending_reset_local(struct conn *conn)
 	ending_order(conn, HK_ORDER_SHUT | HK_ORDER_RELEASE);
 	if (!conn->socket_closed)
 		start(conn, ENDING_RESET);
-	else if (conn->peer_unattended)
+	else if (conn->unattended)
 		start(conn, ENDING_PEER);
 }
 
@@ -136,11 +136,8 @@ void conn_reset_by_peer(struct conn *conn, uint8_t code)
 	 * A daemon that stops resets its own application, unless it is killed while it does so: it stops because
 	 * its supervisor was, for instance. One that no longer knows the connection has nothing to reset.
 	 */
-	conn->peer_unattended = code == HK_CODE_STOPPED || code == HK_CODE_UNKNOWN;
-	conn->failed = true;
-	conn->deadline = relay_now() + FAIL_LINGER_NS;
-	ending_reset_local(conn);
-	pair_release(conn); /* after the order: now no send() is redirected to it */
+	conn->unattended = code == HK_CODE_STOPPED || code == HK_CODE_UNKNOWN;
+	conn_cut(conn);
 }
 
 void conn_peer_gone(struct conn *conn, enum hk_reason reason)

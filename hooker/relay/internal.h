@@ -38,9 +38,6 @@ struct held_frame {
 	uint32_t ifindex;
 };
 
-/* A failed connection is kept so long, to tell the peer and the applications. */
-#define FAIL_LINGER_NS 5000000000ull
-
 /* What is repeated until TCP's state shows that it arrived; of the peer's nothing is seen: a few times. */
 enum ending {
 	ENDING_NONE,
@@ -99,20 +96,20 @@ struct conn {
 	uint32_t order;		/* enum hk_order_flags given so far */
 	uint8_t end_code;	/* how the application ended: enum hk_frame_code */
 	bool is_client;
-	bool finished;	      /* rdt_finish() done */
-	bool failed;	      /* reset at both ends */
-	bool socket_closed;   /* the kernel's socket is gone */
-	bool reading;	      /* pair: waiting for readable */
-	bool want_read;	      /* pair: there may be something to read */
-	bool paused;	      /* pair: not read for want of memory */
-	bool shut;	      /* pair: side B is shut down, EOF will follow */
-	bool peer_unattended; /* its application may have no daemon that resets it */
-	bool gone;	      /* forget it as soon as its end is with the application */
-	bool drained;	      /* every byte of the application has been taken */
-	bool behind;	      /* the application has not read what it was given */
-	bool blocked;	      /* delivery refused for now: try again later */
-	bool dirty;	      /* on the relay's list of connections to settle */
-	bool in_queue;	      /* of its link: waits for room to send */
+	bool finished;	    /* rdt_finish() done */
+	bool failed;	    /* reset at both ends */
+	bool socket_closed; /* the kernel's socket is gone */
+	bool reading;	    /* pair: waiting for readable */
+	bool want_read;	    /* pair: there may be something to read */
+	bool paused;	    /* pair: not read for want of memory */
+	bool shut;	    /* pair: side B is shut down, EOF will follow */
+	bool unattended;    /* the peer's application may have no daemon that resets it */
+	bool gone;	    /* forget it as soon as its end is with the application */
+	bool drained;	    /* every byte of the application has been taken */
+	bool behind;	    /* the application has not read what it was given */
+	bool blocked;	    /* delivery refused for now: try again later */
+	bool dirty;	    /* on the relay's list of connections to settle */
+	bool in_queue;	    /* of its link: waits for room to send */
 	struct conn *next_dirty;
 	struct conn *queue_prev, *queue_next;
 	UT_hash_handle hh;
@@ -178,6 +175,8 @@ void conn_settle(struct conn *conn, uint64_t now);
 void conn_leave_udplite(struct conn *conn);
 /* The peer was heard on UDP, which after UDP-Lite it only uses if it has no longer anything else. */
 void conn_follow_to_udp(struct conn *conn);
+/* The application's side of an end in failure: it reads ECONNRESET. */
+void conn_cut(struct conn *conn);
 /* Ends both directions at both ends; the application here reads ECONNRESET. */
 void conn_fail(struct conn *conn, uint8_t code, enum hk_reason reason);
 

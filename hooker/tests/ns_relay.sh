@@ -153,7 +153,7 @@ wait_until 10 grep -q listening "$WORK/capture.out"
 for file in text image video; do
 	ok "$repeats transfers of $file, EOF after the data" repeat_fetch "$file"
 done
-wait_until 10 all_closed || : # what is between hears of each end, too
+wait_until 10 all_closed || : # the last FIN, too
 kill "$capture"
 wait "$capture" || :
 is "every one was redirected" "$(established)" $((3 * repeats))

@@ -12,11 +12,13 @@ port=8200
 
 established() { stat "$1" counters.established; }
 
+userspace() { pgrep -P "${DAEMON[$1]}"; }
+
 # kill_9 userspace|supervisor|both HOST
 kill_9()
 {
 	local supervisor=${DAEMON[$2]} child
-	child=$(pgrep -P "$supervisor")
+	child=$(userspace "$2")
 	case $1 in
 	userspace) kill -9 "$child" ;;
 	supervisor) kill -9 "$supervisor" ;;
@@ -96,27 +98,27 @@ death()
 # one does not know the connection and can say so to the client's, but not reset the server's application.
 forgotten()
 {
-	local userspace started
+	local started
 	port=$((port + 1))
 	start_stream "$1" || { echo "no stream"; return 1; }
-	userspace=$(pgrep -P "${DAEMON[client]}")
-	kill -STOP "$userspace"
+	kill -STOP "$(userspace client)"
 	kill_9 both server
 	wait_until 5 detached server || { echo "something stays attached"; return 1; }
 	hooker_start server
-	kill -CONT "$userspace"
+	kill -CONT "$(userspace client)"
 	started=$SECONDS
 	ends client "$CLIENT" && ends server "$OTHER"
 }
 
-retransmitted() { (($(on client nstat -asz TcpRetransSegs | awk '/TcpRetransSegs/ { print $2 }') > $1)); }
+retransmissions() { on client nstat -asz TcpRetransSegs | awk '/TcpRetransSegs/ { print $2 }'; }
+more_than() { (($(retransmissions) > $1)); }
 
 # short_stream: the client has sent all and closed, the server's application has not read, a part is still at the client's
 # daemon. The server's dies, and before anybody hears of it TCP sends its FIN again. That must not end what the
 # application has.
 short_stream()
 {
-	local userspace started
+	local started
 	port=$((port + 1))
 	mkfifo "$WORK/go" "$WORK/read"
 	background server-app server socat "TCP-LISTEN:$port,reuseaddr" "SYSTEM:read x <'$WORK/read'; exec cat >/dev/null,nofork"
@@ -128,14 +130,12 @@ short_stream()
 	echo >"$WORK/go"
 	wait "$CLIENT" || { echo "the client could not write all"; return 1; }
 	wait_until 5 on client sh -c "ss -Htn state fin-wait-1 'dport = :$port' | grep -q ." || { echo "no FIN"; return 1; }
-	userspace=$(pgrep -P "${DAEMON[client]}")
-	kill -STOP "$userspace"
+	kill -STOP "$(userspace client)"
 	kill_9 both server
 	wait_until 5 detached server || { echo "something stays attached"; return 1; }
-	wait_until 15 retransmitted "$(on client nstat -asz TcpRetransSegs | awk '/TcpRetransSegs/ { print $2 }')" ||
-		{ echo "the FIN was not sent again"; return 1; }
+	wait_until 15 more_than "$(retransmissions)" || { echo "the FIN was not sent again"; return 1; }
 	echo >"$WORK/read"
-	kill -CONT "$userspace"
+	kill -CONT "$(userspace client)"
 	started=$SECONDS
 	ends server "$OTHER"
 }
