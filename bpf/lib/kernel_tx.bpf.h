@@ -162,10 +162,11 @@ static __always_inline int hk_tx_is_whole(struct __sk_buff *skb)
 /*
  * The peer has not been heard on the transport: stay in TCP. The client's 1st, 3rd, 9th and 27th
  * segment also go out on the transport, if small enough to bear both the option and the header: the
- * handshake's ACK, and should that be lost, what follows the first answer.
+ * handshake's ACK, and should that be lost, what follows the first answer. On the transport first: what
+ * its arrival in TCP makes the peer send can then travel there.
  */
 static __always_inline int hk_tx_probe(struct __sk_buff *skb, struct hk_flow *flow,
-				       const struct hk_flow_key *key, const int is_ip6)
+				       const struct hk_flow_key *key)
 {
 	__u32 nth = flow->tcp_tx + 1;
 
@@ -180,9 +181,7 @@ static __always_inline int hk_tx_probe(struct __sk_buff *skb, struct hk_flow *fl
 	if (!(flow->flags & HK_FLOW_CLIENT) || (nth != 1 && nth != 3 && nth != 9 && nth != 27) ||
 	    skb->gso_size || skb->len > 600)
 		return TC_ACT_UNSPEC;
-	hk_tx_copy(skb, HK_TX_PLAIN);
-	if (hk_tx_insert(skb, flow->agreed, is_ip6))
-		return TC_ACT_SHOT; /* the copy is already under way */
+	hk_tx_copy(skb, HK_TX_COUNTED(flow->agreed));
 	flow->tx_packets++;
 	return TC_ACT_UNSPEC;
 }
@@ -282,7 +281,7 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 		return TC_ACT_UNSPEC;
 	if (tcp->urg || !flow->rx_packets) {
 		flow->tcp_tx_seq = seq_end;
-		return tcp->urg ? TC_ACT_UNSPEC : hk_tx_probe(skb, flow, &key, is_ip6);
+		return tcp->urg ? TC_ACT_UNSPEC : hk_tx_probe(skb, flow, &key);
 	}
 	if (hk_tx_in_doubt(skb, flow, probe))
 		return hk_tx_both(skb, flow, seq_end, payload, probe, is_ip6);
