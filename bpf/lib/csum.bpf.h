@@ -24,12 +24,6 @@ static __always_inline __u16 hk_csum_finish(__u64 sum)
 	return check ? check : 0xffff;
 }
 
-/* A checksum field after one 16-bit word it covers has changed from @from to @to. */
-static __always_inline __u16 hk_csum_replace(__u16 check, __u16 from, __u16 to)
-{
-	return ~hk_csum_fold((__u64)(__u16)~check + (__u16)~from + to);
-}
-
 /*
  * UDP checksum of a TCP segment of @length - 8 bytes behind a UDP header with the segment's ports
  * (bpf/wire.h). All arguments in network order.

@@ -71,10 +71,11 @@ static __always_inline void hk_pkt_rewrite(void *ip, int is_ip6, __u8 protocol, 
 	} else {
 		struct iphdr *ip4 = ip;
 		__be16 total = bpf_htons(length + sizeof(*ip4));
-		__u16 check = hk_csum_replace(ip4->check, ip4->tot_len, total);
 
 		/* TTL and protocol share a word; only the low byte of it changes. */
-		ip4->check = hk_csum_replace(check, bpf_htons(ip4->protocol), bpf_htons(protocol));
+		ip4->check =
+			~hk_csum_fold((__u64)(__u16)~ip4->check + (__u16)~ip4->tot_len + total +
+				      (__u16)~bpf_htons(ip4->protocol) + bpf_htons(protocol));
 		ip4->tot_len = total;
 		ip4->protocol = protocol;
 	}
