@@ -77,6 +77,7 @@ enum hk_flow_flags {
 	HK_FLOW_FIN_SENT = 1 << 2,  /* relay: TCP has sent its FIN once */
 	HK_FLOW_SHUT =
 		1 << 3, /* relay: sending ended (SHUT_WR, close or the peer's RST): SK_PASS */
+	HK_FLOW_ANSWERED = 1 << 4, /* kernel: the peer has heard this end on the transport */
 };
 
 /* What Hooker knows of one connection. Writers: sock_ops (all), datapath programs (counters). */
@@ -111,9 +112,10 @@ struct hk_flow {
 	__u8 signal;	  /* kernel: how many of the next packets tell the peer of the fallback */
 	__u32 tcp_tx_seq; /* kernel: end of the newest segment sent in TCP before the transport */
 	__u32 tcp_rx_seq; /* kernel: end of the newest segment received so: what a firewall knows */
-	__u8 probes;	  /* kernel: unanswered probes of a zero window */
-	__u8 stuck;	  /* kernel: neither way gets an answer; userspace may end the connection */
-	__u8 pad[6];
+	__u32 first_us; /* kernel: low half of CLOCK_MONOTONIC at the first on the transport, 0 = none */
+	__u8 probes; /* kernel: unanswered probes of a zero window */
+	__u8 stuck;  /* kernel: neither way gets an answer; userspace may end the connection */
+	__u8 pad[2];
 };
 _Static_assert(sizeof(struct hk_flow) == 112, "hk_flow has no hidden padding");
 

@@ -178,7 +178,8 @@ static __always_inline void hk_established_active(struct bpf_sock_ops *ctx)
 	}
 	choice.transport = opt.transport;
 	choice.coverage = bpf_ntohs(opt.coverage);
-	hk_redirect(ctx, &key, &choice, HK_FLOW_CLIENT);
+	/* Answered: a client sends on the transport only what follows on what it heard there. */
+	hk_redirect(ctx, &key, &choice, HK_FLOW_CLIENT | HK_FLOW_ANSWERED);
 }
 
 static __always_inline void hk_established_passive(struct bpf_sock_ops *ctx)

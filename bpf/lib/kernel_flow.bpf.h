@@ -18,7 +18,9 @@
 #define HK_TWICE_ON_RTO	  4
 #define HK_TWICE_ON_RUN	  2
 #define HK_SIGNAL_PACKETS 16
-#define HK_STUCK_TRIES	  4 /* timeouts or window probes in a row without an answer: 3 s at least */
+/* An answer is overdue after 1.5 round trips, and not before: below what a tail loss probe waits at least, 2 jiffies. */
+#define HK_PATIENCE_MIN_US 1500
+#define HK_STUCK_TRIES	   4 /* timeouts or window probes in a row without an answer: 3 s at least */
 
 /*
  * Server end between SYN-ACK and ACK: what was agreed. A request socket has no storage of its own;

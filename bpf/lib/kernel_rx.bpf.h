@@ -46,8 +46,20 @@ static __always_inline void hk_rx_undo_nat(struct udphdr *udp, struct tcphdr *tc
 	hk_counter_inc(HK_COUNT_KERNEL_RX_NAT);
 }
 
+/* Does the TCP header end in Hooker's option, where Hooker's sock_ops puts it? */
+static __always_inline int hk_rx_has_option(const struct tcphdr *tcp, void *end)
+{
+	__u32 offset = (tcp->doff * 4 - 8) & 0x3f;
+	const __be16 *option = (const void *)tcp + offset;
+
+	if (offset < sizeof(*tcp) || (void *)(option + 2) > end)
+		return 0;
+	return option[0] == bpf_htons(HK_OPT_KIND << 8 | sizeof(struct hk_option)) &&
+	       option[1] == bpf_htons(HK_OPT_EXID);
+}
+
 /* The flow was heard on the transport. Returns 0 if the segment cannot be the peer's. */
-static __always_inline int hk_rx_heard(struct hk_flow *flow, const struct tcphdr *tcp,
+static __always_inline int hk_rx_heard(struct hk_flow *flow, const struct tcphdr *tcp, void *end,
 				       __u32 payload)
 {
 	__u32 seq = bpf_ntohl(tcp->seq), ack = bpf_ntohl(tcp->ack_seq);
@@ -57,6 +69,9 @@ static __always_inline int hk_rx_heard(struct hk_flow *flow, const struct tcphdr
 	flow->rx_packets++;
 	flow->tcp_run = 0;
 	flow->probes = flow->stuck = 0;
+	/* A client repeats the option until it has heard us on the transport. */
+	if (!(flow->flags & HK_FLOW_ANSWERED) && !hk_rx_has_option(tcp, end))
+		flow->flags |= HK_FLOW_ANSWERED;
 	if (hk_seq_after(seq + payload, flow->rx_seq))
 		flow->rx_seq = seq + payload;
 	if (hk_seq_after(ack, flow->rx_ack))
@@ -66,7 +81,7 @@ static __always_inline int hk_rx_heard(struct hk_flow *flow, const struct tcphdr
 
 /* Finds the flow of a packet of @transport, or the half-open one, and notes that it was heard. */
 static __always_inline enum hk_rx hk_rx_find(const struct hk_flow_key *key,
-					     const struct tcphdr *tcp, __u32 payload,
+					     const struct tcphdr *tcp, void *end, __u32 payload,
 					     __u8 transport, __u8 *damage)
 {
 	struct hk_flow *flow = bpf_map_lookup_elem(&hk_flows, key);
@@ -76,7 +91,7 @@ static __always_inline enum hk_rx hk_rx_find(const struct hk_flow_key *key,
 		if (flow->datapath != HK_DATAPATH_KERNEL || flow->agreed != transport)
 			return HK_RX_NOT_OURS;
 		*damage = flow->damage;
-		return hk_rx_heard(flow, tcp, payload) ? HK_RX_TAKE : HK_RX_DROP;
+		return hk_rx_heard(flow, tcp, end, payload) ? HK_RX_TAKE : HK_RX_DROP;
 	}
 	/* The handshake ACK is still on its way to the socket, or is this packet. */
 	half = bpf_map_lookup_elem(&hk_half, key);
@@ -112,7 +127,7 @@ static __always_inline enum hk_rx hk_rx_accept(void *data, void *end, struct hk_
 	    (transport == IPPROTO_UDP && udp->len != bpf_htons(length)))
 		return HK_RX_NOT_OURS;
 	hk_pkt_key(&key, ip, is_ip6, 1, udp->source, udp->dest);
-	ret = hk_rx_find(&key, tcp, length - sizeof(*udp) - header, transport, &damage);
+	ret = hk_rx_find(&key, tcp, end, length - sizeof(*udp) - header, transport, &damage);
 	if (ret) {
 		hk_counter_inc(ret == HK_RX_DROP ? HK_COUNT_KERNEL_RX_MALFORMED :
 						   HK_COUNT_KERNEL_RX_UNKNOWN);
@@ -147,16 +162,26 @@ static __always_inline enum hk_rx hk_rx_verify(void *data, void *end, const int 
 	return HK_RX_DROP;
 }
 
-/* Does the TCP header end in Hooker's option, where Hooker's sock_ops puts it? */
-static __always_inline int hk_rx_has_option(struct tcphdr *tcp, void *end)
+/*
+ * A segment that says that nothing was heard on the transport: does it acknowledge more than was sent in TCP
+ * alone? Then hk_tx_unanswered() sent that both ways, and only TCP came through: of at least four packets, for
+ * fewer may be lost by chance. Looks at the newest selective
+ * acknowledgement as well, at the place where Linux puts it.
+ */
+static __always_inline int hk_rx_unheard(const struct hk_flow *flow, const struct tcphdr *tcp,
+					 void *end)
 {
-	__u32 offset = (tcp->doff * 4 - 8) & 0x3f;
-	__be16 *option = (void *)tcp + offset;
+	const __be32 *option = (const void *)(tcp + 1);
+	__u32 acked = bpf_ntohl(tcp->ack_seq);
 
-	if (offset < sizeof(*tcp) || (void *)(option + 2) > end)
-		return 0;
-	return option[0] == bpf_htons(HK_OPT_KIND << 8 | sizeof(struct hk_option)) &&
-	       option[1] == bpf_htons(HK_OPT_EXID);
+	if ((void *)(option + 3) <= end && tcp->doff >= 8 &&
+	    option[0] == bpf_htonl(0x0101080a)) /* RFC 7323: NOP, NOP, timestamps, 10 bytes */
+		option += 3;
+	if ((void *)(option + 3) <= end && tcp->doff >= 10 &&
+	    (option[0] & bpf_htonl(0xffffff00)) ==
+		    bpf_htonl(0x01010500)) /* RFC 2018: left, right */
+		acked = bpf_ntohl(option[2]);
+	return flow->tx_packets >= HK_TCP_RUN_MAX && hk_seq_after(acked, flow->tcp_tx_seq);
 }
 
 /*
@@ -212,8 +237,9 @@ static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segment
 		return HK_RX_PASS;
 	if (hk_rx_has_option(tcp, end)) {
 		/* The client has not heard us on the transport. Well under way, unless we have already
-		 * timed out: then it never will. */
-		if (flow->rtos && !(flow->flags & HK_FLOW_CLIENT))
+		 * timed out, or what it has came in TCP and on the transport before: then it never will. */
+		if (!(flow->flags & HK_FLOW_CLIENT) &&
+		    (flow->rtos || hk_rx_unheard(flow, tcp, end)))
 			hk_fall_back(flow, &key, HK_REASON_BLACKHOLE, 1);
 		return HK_RX_PASS;
 	}

@@ -187,6 +187,30 @@ static __always_inline int hk_tx_probe(struct __sk_buff *skb, struct hk_flow *fl
 }
 
 /*
+ * The server has heard the client, but no word that the client has heard it: towards the client the path may
+ * swallow the transport. What TCP sends once an answer is overdue, its tail loss probe in the first place (RFC 8985,
+ * after two round trips), goes in TCP, too, and whole: TCP takes no notice of a selective acknowledgement of less
+ * than a segment. An answer to that is proof (hk_rx_unheard()).
+ */
+static __always_inline void hk_tx_unanswered(struct __sk_buff *skb, struct hk_flow *flow)
+{
+	__u32 patience = HK_PATIENCE_MIN_US, now = bpf_ktime_get_ns() / 1000;
+	struct bpf_sock *sk = skb->sk;
+	struct bpf_tcp_sock *tcp;
+
+	if (!flow->first_us) {
+		flow->first_us = now | 1;
+		return;
+	}
+	sk = sk ? bpf_sk_fullsock(sk) : NULL;
+	tcp = sk ? bpf_tcp_sock(sk) : NULL;
+	if (tcp && tcp->srtt_us / 8 * 3 / 2 > patience) /* in eighths of a microsecond */
+		patience = tcp->srtt_us / 8 * 3 / 2;
+	if (now - flow->first_us > patience && !flow->twice)
+		flow->twice = 1;
+}
+
+/*
  * After a timeout packets also go in TCP, the first one even twice, for the peer only takes notice of two TCP
  * segments in a row. @probe: of a zero window or an idle connection. If the path swallows that, or the answer,
  * no timeout will follow, so it always counts as a first one.
@@ -209,7 +233,8 @@ static __always_inline int hk_tx_both(struct __sk_buff *skb, struct hk_flow *flo
 		hk_tx_copy(skb, HK_TX_SHORT);
 	if (flow->twice)
 		flow->twice--;
-	hk_tx_shorten(skb, is_ip6);
+	if (flow->flags & HK_FLOW_ANSWERED)
+		hk_tx_shorten(skb, is_ip6);
 	return TC_ACT_UNSPEC;
 }
 
@@ -283,6 +308,8 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 		flow->tcp_tx_seq = seq_end;
 		return tcp->urg ? TC_ACT_UNSPEC : hk_tx_probe(skb, flow, &key);
 	}
+	if (!(flow->flags & HK_FLOW_ANSWERED))
+		hk_tx_unanswered(skb, flow);
 	if (hk_tx_in_doubt(skb, flow, probe))
 		return hk_tx_both(skb, flow, seq_end, payload, probe, is_ip6);
 	return hk_tx_send(skb, flow, seq_end, payload, is_ip6);

@@ -91,7 +91,8 @@ stalled_less_than() { jq -e --argjson ms "$1" '.same and .stall_ms < $ms' "$WORK
 # before FAULT TRANSPORT-AFTERWARDS
 before()
 {
-	local status=0 seen
+	local status=0 seen timeouts
+	timeouts=$(stat server counters.kernel_suspect)
 	fault_on "$1"
 	transfer || status=1
 	# The flow's end may already be forgotten on one host; the server's is kept for TIME_WAIT, TCP flows are not.
@@ -105,6 +106,8 @@ before()
 		ok "$transport: ... all of it over $2" test $((seen - received)) -gt 15000
 	fi
 	received=$seen
+	# Only the tail loss probe can tell so early: it goes in TCP, too, and its answer says what was not heard.
+	[[ $1 != drop-down ]] || is "$transport: ... before TCP's first timeout" "$(stat server counters.kernel_suspect)" "$timeouts"
 }
 
 fallbacks() { echo $(($(stat client counters.kernel_fallback) + $(stat server counters.kernel_fallback))); }
@@ -195,7 +198,7 @@ cases_during=(drop drop-up drop-down reject mtu kill-server kill-client restart-
 if [[ $transport != udp && ${FULL:-0} == 0 ]]; then
 	cases_before=(drop-down reject) cases_during=(drop mtu kill-server)
 fi
-plan $((2 * ${#cases_before[@]} + 4 + ${#cases_during[@]} + 3))
+plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + 3))
 hosts_up
 on router nft -f - <<-EOF
 	table inet fault {
