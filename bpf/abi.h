@@ -112,7 +112,7 @@ struct hk_flow {
 	__u8 signal;	  /* kernel: how many of the next packets tell the peer of the fallback */
 	__u32 tcp_tx_seq; /* kernel: end of the newest segment sent in TCP before the transport */
 	__u32 tcp_rx_seq; /* kernel: end of the newest segment received so: what a firewall knows */
-	__u32 first_us; /* kernel: low half of CLOCK_MONOTONIC at the first on the transport, 0 = none */
+	__u32 first_us; /* kernel: low half of CLOCK_MONOTONIC at the first data on the transport, 0 = none */
 	__u8 probes; /* kernel: unanswered probes of a zero window */
 	__u8 stuck;  /* kernel: neither way gets an answer; userspace may end the connection */
 	__u8 pad[2];

@@ -188,13 +188,14 @@ static __always_inline int hk_tx_probe(struct __sk_buff *skb, struct hk_flow *fl
 
 /*
  * The server has heard the client, but no word that the client has heard it: towards the client the path may
- * swallow the transport. What TCP sends once an answer is overdue, its tail loss probe in the first place (RFC 8985,
- * after two round trips), goes in TCP, too, and whole: TCP takes no notice of a selective acknowledgement of less
- * than a segment. An answer to that is proof (hk_rx_unheard()).
+ * swallow the transport. Once an answer is overdue, what TCP sends again, or in excess of its congestion window,
+ * goes in TCP, too: as a rule its tail loss probe (RFC 8985), after two round trips. Whole, for TCP takes no notice
+ * of a selective acknowledgement of less than a segment. An answer to that is proof (hk_rx_unheard()).
  */
-static __always_inline void hk_tx_unanswered(struct __sk_buff *skb, struct hk_flow *flow)
+static __always_inline void hk_tx_unanswered(struct __sk_buff *skb, struct hk_flow *flow,
+					     __u32 seq_end)
 {
-	__u32 patience = HK_PATIENCE_MIN_US, now = bpf_ktime_get_ns() / 1000;
+	__u32 patience, now = bpf_ktime_get_ns() / 1000;
 	struct bpf_sock *sk = skb->sk;
 	struct bpf_tcp_sock *tcp;
 
@@ -204,9 +205,13 @@ static __always_inline void hk_tx_unanswered(struct __sk_buff *skb, struct hk_fl
 	}
 	sk = sk ? bpf_sk_fullsock(sk) : NULL;
 	tcp = sk ? bpf_tcp_sock(sk) : NULL;
-	if (tcp && tcp->srtt_us / 8 * 3 / 2 > patience) /* in eighths of a microsecond */
-		patience = tcp->srtt_us / 8 * 3 / 2;
-	if (now - flow->first_us > patience && !flow->twice)
+	if (!tcp || flow->twice ||
+	    (hk_seq_after(seq_end, flow->tx_seq) && tcp->packets_out < tcp->snd_cwnd))
+		return;
+	patience = tcp->srtt_us / 8 * 3 / 2; /* kept in eighths of a microsecond */
+	if (patience < HK_PATIENCE_MIN_US)
+		patience = HK_PATIENCE_MIN_US;
+	if (now - flow->first_us > patience)
 		flow->twice = 1;
 }
 
@@ -308,8 +313,8 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 		flow->tcp_tx_seq = seq_end;
 		return tcp->urg ? TC_ACT_UNSPEC : hk_tx_probe(skb, flow, &key);
 	}
-	if (!(flow->flags & HK_FLOW_ANSWERED))
-		hk_tx_unanswered(skb, flow);
+	if (payload && !(flow->flags & HK_FLOW_ANSWERED))
+		hk_tx_unanswered(skb, flow, seq_end);
 	if (hk_tx_in_doubt(skb, flow, probe))
 		return hk_tx_both(skb, flow, seq_end, payload, probe, is_ip6);
 	return hk_tx_send(skb, flow, seq_end, payload, is_ip6);
