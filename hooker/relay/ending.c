@@ -24,6 +24,7 @@
 #define REPEAT_FOR_NS (4 * NS_PER_S)
 /* Through the network, confirmed by nobody, perhaps for thousands of connections at once: seven times in all. */
 #define REPEAT_PEER_NS 50000000ull
+#define LATE_FIN_NS    20000000ull    /* how much later than the end of the stream a FIN may come */
 #define HOLD_NS	       (1 * NS_PER_S) /* a held FIN or RST without progress: ask, or let RST through */
 
 void ending_order(struct conn *conn, uint32_t flags)
@@ -55,6 +56,7 @@ static void send_end(struct conn *conn)
 	switch (conn->ending) {
 	case ENDING_NONE: return;
 	case ENDING_HELD: err = inject_held(conn->relay, &conn->held); break;
+	case ENDING_FIN: err = inject_fin(conn); break;
 	case ENDING_RESET: err = inject_reset(conn); break;
 	case ENDING_PEER: err = inject_reset_to_peer(conn); break;
 	}
@@ -73,6 +75,20 @@ static void start(struct conn *conn, enum ending ending)
 	conn->repeat_at = now + conn->repeat_after;
 	conn->repeat_until = now + REPEAT_FOR_NS;
 	send_end(conn);
+}
+
+/*
+ * The stream is complete, the peer's FIN is not here: late, or lost. Its TCP repeats it, but not before all has
+ * arrived (hk_relay_out), and then after as long again as that took. So it is made here, unless it comes.
+ */
+static void expect_fin(struct conn *conn)
+{
+	uint64_t now = relay_now();
+
+	conn->ending = ENDING_FIN;
+	conn->repeat_after = LATE_FIN_NS;
+	conn->repeat_at = now + LATE_FIN_NS;
+	conn->repeat_until = now + REPEAT_FOR_NS;
 }
 
 static void stop(struct conn *conn)
@@ -113,7 +129,7 @@ void ending_state(struct conn *conn, uint8_t new_state)
 	bool fin_taken = closed || new_state == TCP_CLOSE_WAIT || new_state == TCP_CLOSING ||
 			 new_state == TCP_LAST_ACK || new_state == TCP_TIME_WAIT;
 
-	if ((conn->ending == ENDING_RESET && closed) ||
+	if ((conn->ending == ENDING_RESET && closed) || (conn->ending == ENDING_FIN && fin_taken) ||
 	    (conn->ending == ENDING_HELD &&
 	     (held_flags(&conn->held) & TH_RST ? closed : fin_taken)))
 		repeated_enough(conn);
@@ -171,9 +187,9 @@ void conn_hold(struct conn *conn, const struct hk_event *event)
 
 void ending_release(struct conn *conn)
 {
-	bool first = !(conn->order & HK_ORDER_RELEASE);
+	bool first = !(conn->order & HK_ORDER_RELEASE), expecting = conn->ending == ENDING_FIN;
 
-	if (!rdt_delivered_all(conn->rdt) || conn->ending != ENDING_NONE ||
+	if (!rdt_delivered_all(conn->rdt) || (conn->ending != ENDING_NONE && !expecting) ||
 	    (!first && !conn->held.len))
 		return;
 	ending_order(conn, HK_ORDER_RELEASE);
@@ -182,10 +198,13 @@ void ending_release(struct conn *conn)
 		start(conn, ENDING_RESET);
 	} else if (held_flags(&conn->held) & (TH_FIN | TH_RST)) {
 		start(conn, ENDING_HELD);
-	} else if (conn->held.len) {
+	} else {
 		/* An acknowledgement: TCP repeats what asks for it. */
-		inject_held(conn->relay, &conn->held);
+		if (conn->held.len)
+			inject_held(conn->relay, &conn->held);
 		conn->held.len = 0;
+		if ((first || expecting) && !conn->socket_closed)
+			expect_fin(conn);
 	}
 }
 

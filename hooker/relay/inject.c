@@ -21,7 +21,7 @@
 #include "bpf/relay.skel.h"
 #include "hooker/base/flow_key.h"
 
-#define HANDSHAKE_WINDOW 65535 /* no payload will ever travel in this TCP connection */
+#define WINDOW 65535 /* no payload will ever travel in this TCP connection */
 
 struct segment {
 	struct ether_header eth;
@@ -164,6 +164,21 @@ int inject_reset(struct conn *conn)
 	return run(conn->relay, &segment, sizeof(segment), ifindex);
 }
 
+int inject_fin(struct conn *conn)
+{
+	uint32_t ifindex = flow_ifindex(conn);
+	struct segment segment;
+	int err = fill_segment(&segment, &conn->id.key, conn->remote_isn, ifindex);
+
+	if (err)
+		return err;
+	segment.tcp.fin = segment.tcp.ack = 1;
+	segment.tcp.ack_seq = htonl(conn->id.local_isn + 1);
+	segment.tcp.window = htons(WINDOW);
+	fill_checksums(&segment);
+	return run(conn->relay, &segment, sizeof(segment), ifindex);
+}
+
 static int send_raw(int fd, struct segment *segment)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = segment->ip.daddr };
@@ -239,7 +254,7 @@ int inject_handshake_ack(struct hk_relay *relay, const struct rdt_identity *id)
 		return err;
 	segment.tcp.ack = 1;
 	segment.tcp.ack_seq = htonl(id->local_isn + 1);
-	segment.tcp.window = htons(HANDSHAKE_WINDOW);
+	segment.tcp.window = htons(WINDOW);
 	fill_checksums(&segment);
 	return run(relay, &segment, sizeof(segment), ifindex);
 }

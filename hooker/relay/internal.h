@@ -42,6 +42,7 @@ struct held_frame {
 enum ending {
 	ENDING_NONE,
 	ENDING_HELD,  /* the held frame, now that the stream is delivered */
+	ENDING_FIN,   /* a FIN in place of the peer's, which has not come */
 	ENDING_RESET, /* a RST for the local application */
 	ENDING_PEER,  /* a RST for the peer's, whose daemon is gone */
 };
@@ -339,6 +340,8 @@ bool fallback_uses(const struct hk_relay *relay, const struct link *link);
 int inject_held(struct hk_relay *relay, struct held_frame *held);
 /* A RST from the peer's address, acceptable to the application's socket. Returns 0 or -errno. */
 int inject_reset(struct conn *conn);
+/* The peer's FIN, as its TCP has sent it. */
+int inject_fin(struct conn *conn);
 /* The same for the peer's application, through the network. Returns 0 or -errno. */
 int inject_reset_to_peer(struct conn *conn);
 /* The ACK that ends the handshake of a connection whose own was lost. Returns 0 or -errno. */

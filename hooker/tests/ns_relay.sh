@@ -99,6 +99,17 @@ lost_ack()
 	[[ $(stat server relay.completed) == 1 ]]
 }
 
+# No FIN gets through the network: the end of the stream is known without it.
+lost_fins()
+{
+	local status=0
+	path 'tcp flags & (fin | rst) == fin drop'
+	fetch image --timeout 20 || status=1
+	path
+	cat "$WORK/fetch.json"
+	return $status
+}
+
 # A pair starts small. It must grow for who sends much, also if something small went before and is still under way.
 pair_grows()
 {
@@ -120,7 +131,7 @@ pair_grows()
 }
 all_there() { (($(wc -c <"$WORK/grown") == 3072 + 522240)); }
 
-plan 26
+plan 27
 hosts_up
 head -c 400000000 /dev/zero >"$WORK/files/big"
 
@@ -164,6 +175,7 @@ is "each side's FIN was seen" "$(tshark -r "$WORK/capture.pcap" -Y tcp.flags.fin
 	sort -u | wc -l)" $((2 * 3 * repeats))
 ok "the handshake's ACK is lost" lost_ack
 is "... and that one was redirected" "$(established)" $((3 * repeats + 1))
+ok "every FIN is lost in the network" lost_fins
 ok "a pair grows as need be" pair_grows
 ok "50 concurrent transfers" fetch_many 50 image
 ok "8 concurrent transfers of 26 MB" fetch_many 8 video
