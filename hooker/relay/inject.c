@@ -76,6 +76,29 @@ static int run(struct hk_relay *relay, void *frame, size_t len, uint32_t ifindex
 	return (int)opts.retval < 0 ? (int)opts.retval : 0;
 }
 
+/*
+ * TCP has heard later timestamps than those of a frame that was held, the acknowledgements that repeated FINs are
+ * turned into (hk_relay_out), and would discard it as old (PAWS, RFC 7323). Without any it does not ask.
+ */
+static void drop_timestamps(struct segment *segment, size_t len)
+{
+	uint8_t *at = (uint8_t *)(segment + 1), *end = (uint8_t *)segment + len;
+
+	while (end - at >= 2 && at[0] != TCPOPT_EOL) {
+		if (at[0] == TCPOPT_NOP) {
+			at++;
+			continue;
+		}
+		if (at[1] < 2 || at[1] > end - at)
+			return;
+		if (at[0] == TCPOPT_TIMESTAMP) {
+			memset(at, TCPOPT_NOP, at[1]);
+			return;
+		}
+		at += at[1];
+	}
+}
+
 int inject_held(struct hk_relay *relay, struct held_frame *held)
 {
 	struct segment *segment = (struct segment *)held->bytes;
@@ -83,6 +106,7 @@ int inject_held(struct hk_relay *relay, struct held_frame *held)
 	if (held->len < sizeof(*segment) ||
 	    held->len != sizeof(segment->eth) + ntohs(segment->ip.tot_len))
 		return -EINVAL;
+	drop_timestamps(segment, held->len);
 	fill_checksums(segment);
 	return run(relay, held->bytes, held->len, held->ifindex);
 }

@@ -8,6 +8,8 @@ cd "$(dirname "$0")/../.."
 
 transport=${TRANSPORT:-udp}
 repeats=${REPEATS:-10}
+ECHO=$ROOT/build/scenarios/echo
+PRESSURE=$ROOT/build/hooker/tests/prog_pressure
 
 established() { stat client counters.established; }
 
@@ -110,6 +112,22 @@ lost_fins()
 	return $status
 }
 
+# One FIN gets through, long before the stream it ends, for its reader pauses: held, and then let in, it is older than what
+# TCP has heard since.
+old_fin()
+{
+	local reader status=0
+	background reader server timeout 20 "$PRESSURE" read 9005 1500
+	reader=$PID
+	wait_until 5 on server sh -c 'ss -Htln "sport = :9005" | grep -q .'
+	path 'tcp flags & (fin | rst) == fin quota over 100 bytes drop'
+	on client "$PRESSURE" write "$SERVER" 9005 blocking 8000000 || status=1
+	wait "$reader" || status=1
+	path
+	cat "$WORK/reader.out"
+	return $status
+}
+
 # A pair starts small. It must grow for who sends much, also if something small went before and is still under way.
 pair_grows()
 {
@@ -131,7 +149,7 @@ pair_grows()
 }
 all_there() { (($(wc -c <"$WORK/grown") == 3072 + 522240)); }
 
-plan 27
+plan 29
 hosts_up
 head -c 400000000 /dev/zero >"$WORK/files/big"
 
@@ -176,6 +194,7 @@ is "each side's FIN was seen" "$(tshark -r "$WORK/capture.pcap" -Y tcp.flags.fin
 ok "the handshake's ACK is lost" lost_ack
 is "... and that one was redirected" "$(established)" $((3 * repeats + 1))
 ok "every FIN is lost in the network" lost_fins
+ok "a FIN comes long before the end, and no other" old_fin
 ok "a pair grows as need be" pair_grows
 ok "50 concurrent transfers" fetch_many 50 image
 ok "8 concurrent transfers of 26 MB" fetch_many 8 video
@@ -192,3 +211,14 @@ for host in client server; do
 done
 ok "received at XDP: the same, and EOF after the data" repeat_fetch image
 ok "... and half-close" half_close
+# Small messages to and fro, for which a daemon with more than one processor polls: it must still hear a signal.
+# Not by ok(): its subshell could not wait for them.
+background echo server "$ECHO" serve 9004
+wait_until 5 grep -q '^listening' "$WORK/echo.out"
+background talk client "$ECHO" ping "$SERVER" 9004 60
+talk=$PID status=0
+wait_until 5 flow_moves 9004 >"$WORK/flow" || status=1
+kill "${DAEMON[client]}"
+wait "${DAEMON[client]}" || status=1
+wait "$talk" && status=1
+tap_result "stopped in the middle of a conversation" $status "$(<"$WORK/talk.out")"
