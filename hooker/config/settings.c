@@ -20,6 +20,7 @@ enum {
 	KEY_PAPER,
 	KEY_CONNECTION_MEMORY,
 	KEY_MEMORY,
+	KEY_BUSY_POLL,
 	KEY_METRICS,
 	KEY_LOG_LEVEL,
 };
@@ -54,6 +55,10 @@ const struct argp_option hk_setting_options[] = {
 	{ "memory", KEY_MEMORY, "BYTES", 0,
 	  "Relay: what all connections may hold; beyond it new ones stay plain TCP (default: a "
 	  "quarter of the RAM)",
+	  0 },
+	{ "busy-poll", KEY_BUSY_POLL, "MICROSECONDS", 0,
+	  "Relay: while small messages go to and fro, look for the next one for so long before sleeping, if "
+	  "there is more than one processor (default: 200; 0: never)",
 	  0 },
 	{ "metrics", KEY_METRICS, "ADDRESS:PORT|unix:PATH", 0,
 	  "Serve Prometheus metrics there, over HTTP", 0 },
@@ -109,6 +114,7 @@ void hk_settings_default(struct hk_options *options)
 	options->datapath = HK_DATAPATH_RELAY;
 	options->transport = HK_TRANSPORT_UDP;
 	options->path_ttl_s = 60;
+	options->busy_poll_us = 200;
 	options->log_level = HK_LOG_INFO;
 }
 
@@ -225,6 +231,7 @@ static const char *range_of(int key)
 	case KEY_REMEMBER: return "0 to 86400 seconds";
 	case KEY_CONNECTION_MEMORY: return "4M to 4G";
 	case KEY_MEMORY: return "4M or more";
+	case KEY_BUSY_POLL: return "0 to 10000 microseconds";
 	default: return NULL;
 	}
 }
@@ -242,6 +249,7 @@ int hk_setting_set(struct hk_options *options, int key, const char *value, char 
 	case KEY_RECEIVE: options->receive = number = choose(receives, value); break;
 	case KEY_COVERAGE: options->coverage = number = parse_coverage(value); break;
 	case KEY_REMEMBER: options->path_ttl_s = number = parse_number(value, 86400); break;
+	case KEY_BUSY_POLL: options->busy_poll_us = number = parse_number(value, 10000); break;
 	case KEY_LOG_LEVEL: options->log_level = number = hk_log_level(value); break;
 	case KEY_CONNECTION_MEMORY:
 	case KEY_MEMORY: number = set_memory(options, key, value); break;
@@ -344,6 +352,7 @@ static bool is_same(const struct hk_options *a, const struct hk_options *b, int 
 	case KEY_PAPER: return a->paper == b->paper;
 	case KEY_CONNECTION_MEMORY: return a->connection_memory == b->connection_memory;
 	case KEY_MEMORY: return a->memory == b->memory;
+	case KEY_BUSY_POLL: return a->busy_poll_us == b->busy_poll_us;
 	case KEY_METRICS: return same_word(a->metrics, b->metrics);
 	case KEY_LOG_LEVEL: return a->log_level == b->log_level;
 	default: return true;

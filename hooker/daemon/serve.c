@@ -12,6 +12,7 @@
 #include "hooker/daemon/internal.h"
 #include "hooker/daemon/journal.h"
 #include "hooker/daemon/metrics.h"
+#include "hooker/daemon/spin.h"
 #include "hooker/base/log.h"
 #include "hooker/relay/relay.h"
 #include "hooker/rules/rules.h"
@@ -183,7 +184,9 @@ int serve(struct hk_attach *attach, struct hk_settings *settings,
 		err = -EPIPE; /* the supervisor is gone */
 		goto out;
 	}
-	event_base_dispatch(daemon.base);
+	/* As published it would sleep. */
+	spin_loop(daemon.base, daemon.relay,
+		  attach->options->paper ? 0 : attach->options->busy_poll_us);
 	if (daemon.relay)
 		hk_relay_abort_all(daemon.relay);
 out:

@@ -47,6 +47,7 @@ struct hk_options {
 	bool paper; /* relay: as published, without bound, recovery, congestion control, fallback */
 	uint32_t connection_memory; /* relay: bound in bytes of one connection, 0 = default */
 	uint64_t memory;	    /* relay: of all connections, 0 = default */
+	unsigned int busy_poll_us;  /* relay: before it sleeps, while messages are small; 0 = not */
 	const char *metrics;	    /* where to serve them: ADDRESS:PORT or unix:PATH; NULL = not */
 	int log_level;		    /* enum hk_log_level */
 };

@@ -117,6 +117,7 @@ struct conn {
 };
 
 struct relay_stats {
+	uint64_t rounds; /* of events, see relay.h */
 	uint64_t connections, refused, failed, foreign, unknown, injected, delivered_bytes,
 		taken_bytes, bounced, retries, kicks, completed, memory_peak, dropped_for_memory;
 	uint64_t fallbacks[HK_REASON_MAX]; /* connections that moved to a link, by why */

@@ -67,6 +67,7 @@ void relay_settle(struct hk_relay *relay)
 {
 	uint64_t now = relay_now();
 
+	relay->stats.rounds++;
 	while (relay->dirty) {
 		struct conn *conn = relay->dirty;
 
@@ -164,6 +165,13 @@ void hk_relay_leave_udplite(struct hk_relay *relay)
 			conn_leave_udplite(conn);
 	}
 	relay_settle(relay);
+}
+
+struct hk_relay_work hk_relay_work(const struct hk_relay *relay)
+{
+	const struct relay_stats *st = &relay->stats;
+
+	return (struct hk_relay_work){ st->rounds, st->taken_bytes + st->delivered_bytes };
 }
 
 unsigned int hk_relay_connections(const struct hk_relay *relay)

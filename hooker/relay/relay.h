@@ -31,6 +31,14 @@ struct hk_relay_options {
 /* Half of it must hold the credit each connection starts with. */
 #define HK_CONNECTION_MEMORY_MIN (4u << 20)
 
+/* What has been done so far; grows only. */
+struct hk_relay_work {
+	uint64_t rounds; /* of events */
+	uint64_t bytes;	 /* of payload, both ways */
+};
+
+struct hk_relay_work hk_relay_work(const struct hk_relay *relay);
+
 void hk_relay_options_default(struct hk_relay_options *options);
 
 /**
