@@ -91,7 +91,7 @@ no_way()
 	fetch video && return 1
 	path || return 1
 	jq -r .error "$WORK/fetch.json"
-	((SECONDS - started < 12)) && grep -q -e reset -e aborted -e 'timed out' "$WORK/fetch.json"
+	((SECONDS - started < 12)) && grep -q -e reset -e abort -e 'timed out' "$WORK/fetch.json"
 }
 
 relayed_again()
