@@ -165,8 +165,7 @@ static __always_inline enum hk_rx hk_rx_verify(void *data, void *end, const int 
 /*
  * A segment that says that nothing was heard on the transport: does it acknowledge more than was sent in TCP
  * alone? Then hk_tx_unanswered() sent that both ways, and only TCP came through: of at least four packets, for
- * fewer may be lost by chance. Looks at the newest selective
- * acknowledgement as well, at the place where Linux puts it.
+ * fewer may be lost by chance. Looks at the newest selective acknowledgement as well, where Linux puts it.
  */
 static __always_inline int hk_rx_unheard(const struct hk_flow *flow, const struct tcphdr *tcp,
 					 void *end)
