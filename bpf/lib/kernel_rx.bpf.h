@@ -166,6 +166,7 @@ static __always_inline enum hk_rx hk_rx_verify(void *data, void *end, const int 
  * A segment that says that nothing was heard on the transport: does it acknowledge more than was sent in TCP
  * alone? Then hk_tx_unanswered() sent that both ways, and only TCP came through: of at least four packets, for
  * fewer may be lost by chance. Looks at the newest selective acknowledgement as well, where Linux puts it.
+ * From a client that has heard us the option is word of a fallback, which sock_ops reads.
  */
 static __always_inline int hk_rx_unheard(const struct hk_flow *flow, const struct tcphdr *tcp,
 					 void *end)
@@ -173,6 +174,8 @@ static __always_inline int hk_rx_unheard(const struct hk_flow *flow, const struc
 	const __be32 *option = (const void *)(tcp + 1);
 	__u32 acked = bpf_ntohl(tcp->ack_seq);
 
+	if (flow->flags & HK_FLOW_ANSWERED || flow->tx_packets < HK_TCP_RUN_MAX)
+		return 0;
 	if ((void *)(option + 3) <= end && tcp->doff >= 8 &&
 	    option[0] == bpf_htonl(0x0101080a)) /* RFC 7323: NOP, NOP, timestamps, 10 bytes */
 		option += 3;
@@ -180,7 +183,7 @@ static __always_inline int hk_rx_unheard(const struct hk_flow *flow, const struc
 	    (option[0] & bpf_htonl(0xffffff00)) ==
 		    bpf_htonl(0x01010500)) /* RFC 2018: left, right */
 		acked = bpf_ntohl(option[2]);
-	return flow->tx_packets >= HK_TCP_RUN_MAX && hk_seq_after(acked, flow->tcp_tx_seq);
+	return hk_seq_after(acked, flow->tcp_tx_seq);
 }
 
 /*
