@@ -66,29 +66,21 @@ static void send_end(struct conn *conn)
 			 strerror(-err));
 }
 
-static void start(struct conn *conn, enum ending ending)
+/* First after @after ns. */
+static void arm(struct conn *conn, enum ending ending, uint64_t after)
 {
 	uint64_t now = relay_now();
 
 	conn->ending = ending;
-	conn->repeat_after = ending == ENDING_PEER ? REPEAT_PEER_NS : REPEAT_NS;
-	conn->repeat_at = now + conn->repeat_after;
+	conn->repeat_after = after;
+	conn->repeat_at = now + after;
 	conn->repeat_until = now + REPEAT_FOR_NS;
-	send_end(conn);
 }
 
-/*
- * The stream is complete, the peer's FIN is not here: late, or lost. Its TCP repeats it, but not before all has
- * arrived (hk_relay_out), and then after as long again as that took. So it is made here, unless it comes.
- */
-static void expect_fin(struct conn *conn)
+static void start(struct conn *conn, enum ending ending)
 {
-	uint64_t now = relay_now();
-
-	conn->ending = ENDING_FIN;
-	conn->repeat_after = LATE_FIN_NS;
-	conn->repeat_at = now + LATE_FIN_NS;
-	conn->repeat_until = now + REPEAT_FOR_NS;
+	arm(conn, ending, ending == ENDING_PEER ? REPEAT_PEER_NS : REPEAT_NS);
+	send_end(conn);
 }
 
 static void stop(struct conn *conn)
@@ -129,6 +121,7 @@ void ending_state(struct conn *conn, uint8_t new_state)
 	bool fin_taken = closed || new_state == TCP_CLOSE_WAIT || new_state == TCP_CLOSING ||
 			 new_state == TCP_LAST_ACK || new_state == TCP_TIME_WAIT;
 
+	conn->fin_acked |= new_state == TCP_FIN_WAIT2;
 	if ((conn->ending == ENDING_RESET && closed) || (conn->ending == ENDING_FIN && fin_taken) ||
 	    (conn->ending == ENDING_HELD &&
 	     (held_flags(&conn->held) & TH_RST ? closed : fin_taken)))
@@ -203,8 +196,12 @@ void ending_release(struct conn *conn)
 		if (conn->held.len)
 			inject_held(conn->relay, &conn->held);
 		conn->held.len = 0;
+		/*
+		 * The peer's FIN is late, or lost. Its TCP repeats it, but not before all has arrived
+		 * (hk_relay_out), and then after as long again as that took: made here, unless it comes.
+		 */
 		if ((first || expecting) && !conn->socket_closed)
-			expect_fin(conn);
+			arm(conn, ENDING_FIN, LATE_FIN_NS);
 	}
 }
 

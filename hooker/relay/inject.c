@@ -197,7 +197,8 @@ int inject_fin(struct conn *conn)
 	if (err)
 		return err;
 	segment.tcp.fin = segment.tcp.ack = 1;
-	segment.tcp.ack_seq = htonl(conn->id.local_isn + 1);
+	/* Before Linux 6.8 a closing socket takes nothing that acknowledges less than it knows of. */
+	segment.tcp.ack_seq = htonl(conn->id.local_isn + (conn->fin_acked ? 2 : 1));
 	segment.tcp.window = htons(WINDOW);
 	fill_checksums(&segment);
 	return run(conn->relay, &segment, sizeof(segment), ifindex);

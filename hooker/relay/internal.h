@@ -104,6 +104,7 @@ struct conn {
 	bool want_read;	    /* pair: there may be something to read */
 	bool paused;	    /* pair: not read for want of memory */
 	bool shut;	    /* pair: side B is shut down, EOF will follow */
+	bool fin_acked;	    /* the peer's TCP has acknowledged our FIN, and not sent its own */
 	bool unattended;    /* the peer's application may have no daemon that resets it */
 	bool gone;	    /* forget it as soon as its end is with the application */
 	bool drained;	    /* every byte of the application has been taken */
@@ -339,10 +340,10 @@ bool fallback_uses(const struct hk_relay *relay, const struct link *link);
 
 /* The held FIN or RST. Returns 0 or -errno. */
 int inject_held(struct hk_relay *relay, struct held_frame *held);
+/* A FIN in place of the peer's, acceptable to the application's socket. Returns 0 or -errno. */
+int inject_fin(struct conn *conn);
 /* A RST from the peer's address, acceptable to the application's socket. Returns 0 or -errno. */
 int inject_reset(struct conn *conn);
-/* The peer's FIN, as its TCP has sent it. */
-int inject_fin(struct conn *conn);
 /* The same for the peer's application, through the network. Returns 0 or -errno. */
 int inject_reset_to_peer(struct conn *conn);
 /* The ACK that ends the handshake of a connection whose own was lost. Returns 0 or -errno. */

@@ -60,7 +60,8 @@ half_close()
 	# The client ends sending first, the server answers afterwards.
 	background sum server socat TCP-LISTEN:9001,reuseaddr EXEC:sha256sum
 	wait_until 5 on server sh -c 'ss -Htln "sport = :9001" | grep -q .'
-	sum=$(on client socat -t 20 - "TCP:$SERVER:9001" <"$WORK/files/video")
+	# socat would end by itself 60 s after its own EOF.
+	sum=$(on client timeout 30 socat -t 60 - "TCP:$SERVER:9001" <"$WORK/files/video") || return 1
 	[[ ${sum%% *} == "$(sha256sum <"$WORK/files/video" | cut -d' ' -f1)" ]]
 }
 
@@ -101,14 +102,15 @@ lost_ack()
 	[[ $(stat server relay.completed) == 1 ]]
 }
 
-# No FIN gets through the network: the end of the stream is known without it.
+# No FIN gets through the network: the ends of the streams are known without them, whoever ends first.
 lost_fins()
 {
 	local status=0
 	path 'tcp flags & (fin | rst) == fin drop'
 	fetch image --timeout 20 || status=1
-	path
 	cat "$WORK/fetch.json"
+	half_close || status=1
+	path
 	return $status
 }
 
