@@ -7,10 +7,9 @@
 
 #include <sched.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <time.h>
 #include <event2/event.h>
 
+#include "hooker/base/measure.h"
 #include "hooker/relay/relay.h"
 
 #define SMALL_BYTES 1024 /* of payload between two waits: a message and its answer */
@@ -19,18 +18,10 @@
 struct spin {
 	struct event_base *base;
 	const struct hk_relay *relay;
-	uint64_t limit_ns;
+	double limit_ms;
 	struct hk_relay_work work;
 	unsigned int run; /* short waits in a row */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
-}
 
 /* Polling would take from the applications the only processor they have. */
 static bool has_processors(void)
@@ -41,7 +32,7 @@ static bool has_processors(void)
 }
 
 /* Polls until something has been done, or the limit. */
-static void poll_briefly(struct spin *spin, uint64_t since)
+static void poll_briefly(struct spin *spin, double since)
 {
 	struct hk_relay_work work;
 
@@ -51,13 +42,13 @@ static void poll_briefly(struct spin *spin, uint64_t since)
 		if (work.rounds != spin->work.rounds || event_base_got_break(spin->base))
 			return;
 		sched_yield();
-	} while (now_ns() - since < spin->limit_ns);
+	} while (hk_measure_now() - since < spin->limit_ms);
 	spin->run = 0;
 }
 
 static void serve_once(struct spin *spin)
 {
-	uint64_t since = now_ns();
+	double since = hk_measure_now();
 	struct hk_relay_work work;
 
 	if (spin->run >= PAYS_FROM)
@@ -65,7 +56,8 @@ static void serve_once(struct spin *spin)
 	if (spin->run < PAYS_FROM && !event_base_got_break(spin->base))
 		event_base_loop(spin->base, EVLOOP_ONCE);
 	work = hk_relay_work(spin->relay);
-	if (work.bytes - spin->work.bytes > SMALL_BYTES || now_ns() - since > spin->limit_ns)
+	if (work.bytes - spin->work.bytes > SMALL_BYTES ||
+	    hk_measure_now() - since > spin->limit_ms)
 		spin->run = 0;
 	else if (spin->run < PAYS_FROM)
 		spin->run++;
@@ -74,7 +66,7 @@ static void serve_once(struct spin *spin)
 
 void spin_loop(struct event_base *base, const struct hk_relay *relay, unsigned int busy_poll_us)
 {
-	struct spin spin = { .base = base, .relay = relay, .limit_ns = busy_poll_us * 1000ull };
+	struct spin spin = { .base = base, .relay = relay, .limit_ms = busy_poll_us / 1e3 };
 
 	if (!relay || !busy_poll_us || !has_processors()) {
 		event_base_dispatch(base);
