@@ -99,10 +99,13 @@ struct hk_flow {
 	__u64 tx_packets; /* kernel: packets sent on the transport */
 	__u64 rx_packets; /* kernel: packets received on the transport; 0 = not yet in use */
 	__u64 changed_ns; /* CLOCK_MONOTONIC of the last state or reason change */
-	__u32 rtos;	  /* kernel: retransmission timeouts while redirected */
-	__u32 rx_seq;	  /* kernel: end of the newest segment received on the transport */
-	__u32 rx_ack;	  /* kernel: its acknowledgement number */
-	__u32 tx_seq;	  /* kernel: end of the newest segment sent on the transport */
+	union {
+		__u32 rtos;   /* kernel: retransmission timeouts while redirected */
+		__u32 braked; /* relay: bytes put into the socket's send queue, see hk_bounds */
+	};
+	__u32 rx_seq; /* kernel: end of the newest segment received on the transport */
+	__u32 rx_ack; /* kernel: its acknowledgement number */
+	__u32 tx_seq; /* kernel: end of the newest segment sent on the transport */
 	union {
 		__u32 tcp_tx; /* kernel: segments sent in TCP while the transport was being probed */
 		__u32 slot;   /* relay: its loopback pair, index into hk_pairs; or HK_SLOT_NONE */
@@ -112,7 +115,10 @@ struct hk_flow {
 	__u8 signal;	  /* kernel: how many of the next packets tell the peer of the fallback */
 	__u32 tcp_tx_seq; /* kernel: end of the newest segment sent in TCP before the transport */
 	__u32 tcp_rx_seq; /* kernel: end of the newest segment received so: what a firewall knows */
-	__u32 first_us; /* kernel: low half of CLOCK_MONOTONIC at the first data on the transport, 0 = none */
+	union {
+		__u32 first_us; /* kernel: low half of CLOCK_MONOTONIC at the first data on the transport, 0 = none */
+		__u32 shift; /* relay: how many of them have left it: so far TCP is ahead of the wire */
+	};
 	__u8 probes; /* kernel: unanswered probes of a zero window */
 	__u8 stuck;  /* kernel: neither way gets an answer; userspace may end the connection */
 	__u8 pad[2];
@@ -231,6 +237,18 @@ _Static_assert(sizeof(struct hk_room) == 16, "hk_room has no hidden padding");
 #define HK_KICK_WINDOW 1
 #define HK_KICK_URGENT 0x484b
 
+/*
+ * Array hk_bounds, one __u64 a pair, shared by mmap(): what hk_flow.tx_bytes reaches when the application's
+ * brake is to be applied; 0 = not at all.
+ *
+ * The brake is one byte in the send queue of the application's own socket, which TCP may not send, for its window is
+ * closed: while it waits there, poll() does not report the socket as writable and send() does not accept
+ * anything. Segments injected with this urgent pointer close and open the window, and lower
+ * TCP_NOTSENT_LOWAT to one byte.
+ */
+#define HK_BRAKE_URGENT 0x4842
+#define HK_BRAKE_SEQ	3 /* behind the remote ISN: later than the peer's own, 1 or after its FIN 2 */
+
 /* Answer of hk_look, written to the start of the packet that asks with a sock_key in the same place. */
 struct hk_look {
 	__u32 found;	/* the application's socket is in hk_apps */
@@ -331,6 +349,7 @@ enum hk_counter {
 	HK_COUNT_NO_ROOM,	  /* connections not offered or agreed to: bounds reached */
 	HK_COUNT_KICKED,	  /* writers told that there is room again */
 	HK_COUNT_KICK_FAILED,	  /* ... and this kernel could not */
+	HK_COUNT_BRAKED,	  /* writers stopped because their pair is full */
 	HK_COUNT_XDP_PASSED,	  /* dispatcher: not for Hooker */
 	HK_COUNT_RELAY_HELD,	  /* FIN or RST held until the stream is complete */
 	HK_COUNT_RELAY_FIN_KEPT,  /* repeated FIN of ours taken out of its segment */

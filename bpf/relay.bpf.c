@@ -18,12 +18,10 @@
 #include "bpf/lib/count.bpf.h"
 #include "bpf/lib/flow.bpf.h"
 #include "bpf/lib/relay_maps.bpf.h"
+#include "bpf/lib/relay_out.bpf.h"
 
 /* Ethernet, IPv4 and TCP without options. */
 #define HK_RELAY_HEADERS (sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct tcphdr))
-
-/* tc_index of segments that userspace lets in; the field is otherwise only used by old qdiscs. */
-#define HK_INJECTED 0x4b49
 
 /* enum hk_redir_slot -> Hooker userspace's sockets. Written by userspace. */
 struct {
@@ -33,6 +31,15 @@ struct {
 	__type(value, __u64);
 } hk_redir SEC(".maps");
 
+/* See abi.h. Both sides write, with atomic operations. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, HK_PAIRS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} hk_bounds SEC(".maps");
+
 /* Index of a loopback pair -> its side B. Written by userspace. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKMAP);
@@ -40,18 +47,6 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } hk_pairs SEC(".maps");
-
-static __always_inline struct hk_flow *hk_relay_flow(const struct sock_key *key)
-{
-	struct hk_flow_key fkey;
-	struct hk_flow *flow;
-
-	hk_flow_key_sock(&fkey, key);
-	flow = bpf_map_lookup_elem(&hk_flows, &fkey);
-	if (!flow || flow->state == HK_FLOW_TCP || flow->datapath != HK_DATAPATH_RELAY)
-		return 0;
-	return flow;
-}
 
 /* The connection cannot go on: userspace resets it, so that the application hears of the error. */
 static __always_inline void hk_relay_broken(const struct sock_key *key, __u32 local_isn)
@@ -65,12 +60,40 @@ static __always_inline void hk_relay_broken(const struct sock_key *key, __u32 lo
 }
 
 /*
+ * The pair is full: puts a byte in front of the message and passes that to TCP, where it stays. The program
+ * then runs again for the message itself, which goes the usual way. Returns 1 if so. In front, because a redirection
+ * may end half way: what is left of a message is then given back to the application, and counted.
+ */
+static __always_inline int hk_brake(struct sk_msg_md *msg, struct hk_flow *flow)
+{
+	__u64 *bound = bpf_map_lookup_elem(&hk_bounds, &flow->slot);
+
+	if (!bound || !*bound || flow->tx_bytes < *bound || flow->braked != flow->shift)
+		return 0;
+	/* Not twice for one message, but for the next if this one leaves at once: the window may be open yet. */
+	*bound = flow->tx_bytes + msg->size;
+	if (bpf_msg_push_data(msg, 0, 1, 0)) {
+		hk_counter_inc(HK_COUNT_MSG_PUSH_FAILED);
+		return 0;
+	}
+	if (msg->data + 1 <= msg->data_end)
+		*(__u8 *)msg->data = 0; /* the page is as the kernel got it */
+	bpf_msg_apply_bytes(msg, 1);
+	flow->braked++;
+	hk_counter_inc(HK_COUNT_BRAKED);
+	return 1;
+}
+
+/*
  * Egress into the connection's own pair: the kernel's flow control is the bound, and a writer without
  * room waits in it. No header, because a send may end half way. Without its pair the connection is
  * about to be reset: SK_PASS, whose bytes hk_relay_look() at the peer refuses, rather than a sticky SK_DROP.
  */
 static __always_inline int hk_to_pair(struct sk_msg_md *msg, struct hk_flow *flow)
 {
+	if (hk_brake(msg, flow))
+		return SK_PASS;
+	bpf_msg_apply_bytes(msg, 0); /* the brake's byte alone is over: the message as a whole */
 	if (bpf_msg_redirect_map(msg, &hk_pairs, flow->slot, 0) == SK_PASS) {
 		__sync_fetch_and_add(&flow->tx_bytes, msg->size);
 		hk_counter_inc(HK_COUNT_MSG_REDIRECTED);
@@ -227,9 +250,9 @@ static __always_inline enum hk_relay_verdict hk_relay_look(void *data, void *end
 		hk_relay_broken(key, flow->local_isn);
 		return HK_RELAY_DROP;
 	}
-	if (!tcp->fin && !tcp->rst && !hk_acks_fin(flow, tcp))
-		return HK_RELAY_PASS;
-	if (hk_order_flags(key, flow->local_isn) & HK_ORDER_RELEASE)
+	/* What acknowledges less than TCP has sent needs to be translated: userspace does so. */
+	if (!flow->shift && ((!tcp->fin && !tcp->rst && !hk_acks_fin(flow, tcp)) ||
+			     hk_order_flags(key, flow->local_isn) & HK_ORDER_RELEASE))
 		return HK_RELAY_PASS;
 	segment->flow = flow;
 	segment->headers = sizeof(*eth) + headers;
@@ -304,49 +327,11 @@ int hk_relay_in(struct __sk_buff *skb)
 	return TC_ACT_SHOT;
 }
 
-#define HK_TCP_AT	(sizeof(struct ethhdr) + sizeof(struct iphdr))
-#define HK_TCP_CHECK_AT (HK_TCP_AT + offsetof(struct tcphdr, check))
-/* The 16-bit word of data offset and flags, whose lowest bit is FIN. */
-#define HK_TCP_FLAGS_AT (HK_TCP_AT + offsetof(struct tcphdr, window) - 2)
-
-/*
- * tc egress. TCP repeats its FIN for as long as the stream is on its way. Should the peer's Hooker die, a TCP would
- * get it that takes it for the end of what it has. So only the first leaves, which the peer holds (and firewalls see); the
- * others become acknowledgements until the peer has every byte. Not dropped: TCP has to believe that it was sent,
- * and TCX knows no TC_ACT_STOLEN.
- */
+/* tc egress. */
 SEC("tc")
 int hk_relay_out(struct __sk_buff *skb)
 {
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	struct ethhdr *eth = data;
-	struct iphdr *ip = (void *)(eth + 1);
-	struct tcphdr *tcp = (void *)(ip + 1);
-	struct sock_key key = {};
-	struct hk_flow *flow;
-	__be16 before, after;
-
-	if (skb->vlan_present || (void *)(tcp + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP) ||
-	    ip->ihl != 5 || ip->protocol != IPPROTO_TCP || !tcp->fin || tcp->rst)
-		return TC_ACT_UNSPEC;
-	key.src_ip4 = ip->saddr;
-	key.dst_ip4 = ip->daddr;
-	key.src_port = bpf_ntohs(tcp->source);
-	key.dst_port = bpf_ntohs(tcp->dest);
-	flow = hk_relay_flow(&key);
-	if (!flow || hk_order_flags(&key, flow->local_isn) & HK_ORDER_FIN)
-		return TC_ACT_UNSPEC;
-	if (!(flow->flags & HK_FLOW_FIN_SENT)) {
-		flow->flags |= HK_FLOW_FIN_SENT;
-		return TC_ACT_UNSPEC;
-	}
-	before = *((__be16 *)&tcp->window - 1);
-	after = before & ~bpf_htons(1);
-	bpf_l4_csum_replace(skb, HK_TCP_CHECK_AT, before, after, sizeof(after));
-	if (bpf_skb_store_bytes(skb, HK_TCP_FLAGS_AT, &after, sizeof(after), 0))
-		return TC_ACT_SHOT;
-	hk_counter_inc(HK_COUNT_RELAY_FIN_KEPT);
-	return TC_ACT_UNSPEC;
+	return hk_out(skb);
 }
 
 /*

@@ -8,6 +8,7 @@
 #include "bpf/abi.h"
 #include "bpf/lib/apps.bpf.h"
 #include "bpf/lib/count.bpf.h"
+#include "bpf/lib/flow.bpf.h"
 
 /* struct hk_event, BPF -> Hooker userspace. */
 struct {
@@ -39,6 +40,19 @@ struct {
 	__type(key, __u32);
 	__type(value, struct hk_room);
 } hk_room SEC(".maps");
+
+/* NULL: not the relay's, or no longer. */
+static __always_inline struct hk_flow *hk_relay_flow(const struct sock_key *key)
+{
+	struct hk_flow_key fkey;
+	struct hk_flow *flow;
+
+	hk_flow_key_sock(&fkey, key);
+	flow = bpf_map_lookup_elem(&hk_flows, &fkey);
+	if (!flow || flow->state == HK_FLOW_TCP || flow->datapath != HK_DATAPATH_RELAY)
+		return 0;
+	return flow;
+}
 
 static __always_inline __u32 hk_order_flags(const struct sock_key *key, __u32 local_isn)
 {

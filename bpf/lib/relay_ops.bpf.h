@@ -125,18 +125,26 @@ static __always_inline void hk_fin_patience(struct bpf_sock_ops *ctx)
 
 /*
  * A writer without room got EAGAIN from its pair, whereas its own socket has always been writable: poll
- * with edges would never report it. Setting this option, even to what it is, wakes pollers.
+ * with edges would never report it. Setting TCP_NOTSENT_LOWAT, even to what it is, wakes pollers. With a brake
+ * (HK_BRAKE_URGENT) a single unsent byte is too much; it must leave at once when it may, even if the
+ * application has set TCP_CORK: TCP_NODELAY pushes what is queued.
  */
 static __always_inline void hk_relay_kick(struct bpf_sock_ops *ctx)
 {
 	void *data = ctx->skb_data, *end = ctx->skb_data_end;
 	struct tcphdr *tcp = data;
-	int unlimited = -1;
+	int lowat = -1, on = 1;
 
-	if (data + sizeof(*tcp) > end || tcp->urg || tcp->urg_ptr != bpf_htons(HK_KICK_URGENT) ||
-	    tcp->window != bpf_htons(HK_KICK_WINDOW))
+	if (data + sizeof(*tcp) > end || tcp->urg)
 		return;
-	if (bpf_setsockopt(ctx, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unlimited, sizeof(unlimited)))
+	if (tcp->urg_ptr == bpf_htons(HK_BRAKE_URGENT)) {
+		lowat = 1;
+		bpf_setsockopt(ctx, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	} else if (tcp->urg_ptr != bpf_htons(HK_KICK_URGENT) ||
+		   tcp->window != bpf_htons(HK_KICK_WINDOW)) {
+		return;
+	}
+	if (bpf_setsockopt(ctx, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat)))
 		hk_counter_inc(HK_COUNT_KICK_FAILED);
 	else
 		hk_counter_inc(HK_COUNT_KICKED);

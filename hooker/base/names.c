@@ -88,6 +88,7 @@ const char *hk_counter_name(unsigned int counter)
 		[HK_COUNT_NO_ROOM] = "no_room",
 		[HK_COUNT_KICKED] = "writers_kicked",
 		[HK_COUNT_KICK_FAILED] = "kick_failed",
+		[HK_COUNT_BRAKED] = "writers_braked",
 		[HK_COUNT_XDP_PASSED] = "xdp_passed",
 		[HK_COUNT_RELAY_HELD] = "relay_held",
 		[HK_COUNT_RELAY_FIN_KEPT] = "relay_fin_kept",

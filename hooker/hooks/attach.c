@@ -359,6 +359,16 @@ int hk_attach_configure(struct hk_attach *attach, enum hk_datapath datapath,
 	return bpf_map_update_elem(fd, &zero, &config, BPF_ANY) ? -errno : 0;
 }
 
+bool hk_attach_can_brake(const struct hk_attach *attach)
+{
+	int i;
+
+	for (i = 0; i < attach->options->interface_count; i++)
+		if (!attach->egress[i])
+			return false;
+	return true;
+}
+
 const char *hk_attach_receives(const struct hk_attach *attach, int i)
 {
 	if (!attach->dispatch[i])

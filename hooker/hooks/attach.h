@@ -84,6 +84,9 @@ int hk_attach_open(struct hk_attach *attach, const struct hk_options *options);
  */
 int hk_attach_start(struct hk_attach *attach);
 
+/* Is what TCP sends looked at on every interface, so that writers may be braked (hk_bounds)? From Linux 6.6 on. */
+bool hk_attach_can_brake(const struct hk_attach *attach);
+
 /* Where interface @i receives what it turns back into TCP: "native XDP", "generic XDP", "tc ingress". */
 const char *hk_attach_receives(const struct hk_attach *attach, int i);
 

@@ -14,6 +14,7 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/relay.skel.h"
+#include "hooker/base/flow_key.h"
 #include "hooker/base/log.h"
 
 #define NS_PER_S       1000000000ull
@@ -66,7 +67,7 @@ int conn_open(struct hk_relay *relay, const struct hk_event *event)
 	conn->transport = event->transport;
 	conn->carrier = event->transport == HK_TRANSPORT_UDPLITE ? relay->udplite : relay->udp;
 	conn->path = path_get(relay, event->key.dst_ip4);
-	conn->armed = conn->deadline = conn->repeat_at = RDT_NEVER;
+	conn->armed = conn->deadline = conn->repeat_at = conn->brake_at = RDT_NEVER;
 	conn->slot = HK_SLOT_NONE;
 	conn->opened = conn->heard_at = relay_now();
 	rdt_config_default(&config);
@@ -113,21 +114,24 @@ void conn_follow_to_udp(struct conn *conn)
 	conn->moved = HK_REASON_PEER_FELL_BACK;
 }
 
+bool conn_flow(const struct conn *conn, struct hk_flow *flow)
+{
+	struct hk_flow_key key = hk_flow_key_of(&conn->id.key);
+
+	return !bpf_map_lookup_elem(bpf_map__fd(conn->relay->attach->relay->maps.hk_flows), &key,
+				    flow) &&
+	       flow->local_isn == conn->id.local_isn;
+}
+
 /* What the BPF programs know of the connection goes, unless a new life has taken its place. */
 static void forget_in_kernel(struct conn *conn)
 {
 	struct relay_bpf *skel = conn->relay->attach->relay;
-	struct hk_flow_key key = {
-		.local_ip = { 0, 0, htonl(0xffff), conn->id.key.src_ip4 },
-		.remote_ip = { 0, 0, htonl(0xffff), conn->id.key.dst_ip4 },
-		.local_port = conn->id.key.src_port,
-		.remote_port = conn->id.key.dst_port,
-	};
+	struct hk_flow_key key = hk_flow_key_of(&conn->id.key);
 	struct hk_order order;
 	struct hk_flow flow;
 
-	if (!bpf_map_lookup_elem(bpf_map__fd(skel->maps.hk_flows), &key, &flow) &&
-	    flow.local_isn == conn->id.local_isn)
+	if (conn_flow(conn, &flow))
 		bpf_map_delete_elem(bpf_map__fd(skel->maps.hk_flows), &key);
 	if (conn->order &&
 	    !bpf_map_lookup_elem(bpf_map__fd(skel->maps.hk_orders), &conn->id.key, &order) &&
@@ -213,6 +217,7 @@ void conn_state_changed(struct conn *conn, const struct hk_event *event)
 		conn->end_code = event->new_state == TCP_CLOSE ? HK_CODE_RST : HK_CODE_OK;
 		if (is_missing(conn))
 			conn->deadline = conn->ended + MISSING_NS;
+		brake_end(conn);
 	}
 	conn_touch(conn);
 }
@@ -405,6 +410,8 @@ static void arm_timer(struct conn *conn, uint64_t now)
 		due = conn->deadline;
 	if (conn->repeat_at < due)
 		due = conn->repeat_at;
+	if (conn->brake_at < due)
+		due = conn->brake_at;
 	if (conn->blocked && now + RETRY_NS < due)
 		due = now + RETRY_NS;
 	if (memory_poll_due(conn, now) < due)
@@ -474,6 +481,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	check_deadline(conn, now);
 	fallback_check(conn, now);
 	ending_repeat(conn, now);
+	brake_repeat(conn, now);
 	conn_touch(conn);
 	relay_settle(relay);
 }

@@ -55,7 +55,7 @@ static void send_end(struct conn *conn)
 
 	switch (conn->ending) {
 	case ENDING_NONE: return;
-	case ENDING_HELD: err = inject_held(conn->relay, &conn->held); break;
+	case ENDING_HELD: err = inject_held(conn, &conn->held); break;
 	case ENDING_FIN: err = inject_fin(conn); break;
 	case ENDING_RESET: err = inject_reset(conn); break;
 	case ENDING_PEER: err = inject_reset_to_peer(conn); break;
@@ -161,6 +161,16 @@ void conn_peer_gone(struct conn *conn, enum hk_reason reason)
 	start(conn, ENDING_PEER);
 }
 
+static bool acks_fin(const struct conn *conn, const struct held_frame *held)
+{
+	uint32_t ack;
+
+	if (held->len < 14 + 20 + 12)
+		return false;
+	memcpy(&ack, &held->bytes[14 + 20 + 8], sizeof(ack));
+	return ntohl(ack) == conn->id.local_isn + 2;
+}
+
 void conn_hold(struct conn *conn, const struct hk_event *event)
 {
 	struct held_frame held = {
@@ -169,6 +179,11 @@ void conn_hold(struct conn *conn, const struct hk_event *event)
 	};
 
 	memcpy(held.bytes, event->frame, held.len);
+	/* Of what TCP has sent, its FIN is the last: any other acknowledgement goes where it was meant to. */
+	if (!(held_flags(&held) & (TH_FIN | TH_RST)) && !acks_fin(conn, &held)) {
+		inject_held(conn, &held);
+		return;
+	}
 	/* A bare acknowledgement of our FIN must not replace the peer's own FIN or RST. */
 	if (!(held_flags(&held) & (TH_FIN | TH_RST)) && conn->held.len)
 		return;
@@ -194,7 +209,7 @@ void ending_release(struct conn *conn)
 	} else {
 		/* An acknowledgement: TCP repeats what asks for it. */
 		if (conn->held.len)
-			inject_held(conn->relay, &conn->held);
+			inject_held(conn, &conn->held);
 		conn->held.len = 0;
 		/*
 		 * The peer's FIN is late, or lost. Its TCP repeats it, but not before all has arrived

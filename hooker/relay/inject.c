@@ -19,7 +19,6 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/relay.skel.h"
-#include "hooker/base/flow_key.h"
 
 #define WINDOW 65535 /* no payload will ever travel in this TCP connection */
 
@@ -76,6 +75,23 @@ static int run(struct hk_relay *relay, void *frame, size_t len, uint32_t ifindex
 	return (int)opts.retval < 0 ? (int)opts.retval : 0;
 }
 
+static uint32_t flow_ifindex(const struct conn *conn)
+{
+	struct hk_flow flow;
+
+	if (conn_flow(conn, &flow) && flow.ifindex)
+		return flow.ifindex;
+	return conn->relay->attach->ifindex[0];
+}
+
+/* By how much its TCP is ahead of the peer's idea of it (hk_bounds). */
+static uint32_t flow_shift(const struct conn *conn)
+{
+	struct hk_flow flow;
+
+	return conn_flow(conn, &flow) ? flow.shift : 0;
+}
+
 /*
  * TCP has heard later timestamps than those of a frame that was held, the acknowledgements that repeated FINs are
  * turned into (hk_relay_out), and would discard it as old (PAWS, RFC 7323). Without any it does not ask.
@@ -99,16 +115,23 @@ static void drop_timestamps(struct segment *segment, size_t len)
 	}
 }
 
-int inject_held(struct hk_relay *relay, struct held_frame *held)
+int inject_held(struct conn *conn, struct held_frame *held)
 {
 	struct segment *segment = (struct segment *)held->bytes;
+	uint32_t ack;
+	int err;
 
 	if (held->len < sizeof(*segment) ||
 	    held->len != sizeof(segment->eth) + ntohs(segment->ip.tot_len))
 		return -EINVAL;
 	drop_timestamps(segment, held->len);
+	/* As often as it is repeated, from what came. */
+	ack = segment->tcp.ack_seq;
+	segment->tcp.ack_seq = htonl(ntohl(ack) + flow_shift(conn));
 	fill_checksums(segment);
-	return run(relay, held->bytes, held->len, held->ifindex);
+	err = run(conn->relay, held->bytes, held->len, held->ifindex);
+	segment->tcp.ack_seq = ack;
+	return err;
 }
 
 /* The destination address must be the interface's, or the stack takes the frame for someone else's. */
@@ -125,18 +148,6 @@ static int interface_address(uint32_t ifindex, uint8_t mac[ETH_ALEN])
 		memcpy(mac, request.ifr_hwaddr.sa_data, ETH_ALEN);
 	close(fd);
 	return err;
-}
-
-static uint32_t flow_ifindex(struct conn *conn)
-{
-	struct hk_flow_key key = hk_flow_key_of(&conn->id.key);
-	struct hk_attach *attach = conn->relay->attach;
-	struct hk_flow flow;
-
-	if (!bpf_map_lookup_elem(bpf_map__fd(attach->relay->maps.hk_flows), &key, &flow) &&
-	    flow.ifindex)
-		return flow.ifindex;
-	return attach->ifindex[0];
 }
 
 /* A segment from the peer, to be completed, run and checksummed. */
@@ -198,7 +209,8 @@ int inject_fin(struct conn *conn)
 		return err;
 	segment.tcp.fin = segment.tcp.ack = 1;
 	/* Before Linux 6.8 a closing socket takes nothing that acknowledges less than it knows of. */
-	segment.tcp.ack_seq = htonl(conn->id.local_isn + (conn->fin_acked ? 2 : 1));
+	segment.tcp.ack_seq =
+		htonl(conn->id.local_isn + (conn->fin_acked ? 2 : 1) + flow_shift(conn));
 	segment.tcp.window = htons(WINDOW);
 	fill_checksums(&segment);
 	return run(conn->relay, &segment, sizeof(segment), ifindex);
@@ -250,8 +262,8 @@ int inject_reset_to_peer(struct conn *conn)
 	return err;
 }
 
-/* An ACK without effect on TCP, recognised by sock_ops (hk_relay_kick()). */
-int inject_kick(struct conn *conn)
+/* An ACK recognised by sock_ops (hk_relay_kick()). Behind the ISN: @seq. */
+static int inject_told(struct conn *conn, uint32_t seq, uint16_t urgent, uint16_t window)
 {
 	uint32_t ifindex = flow_ifindex(conn);
 	struct segment segment;
@@ -259,14 +271,24 @@ int inject_kick(struct conn *conn)
 
 	if (err)
 		return err;
-	/* In the window before and after the peer's FIN. */
-	segment.tcp.seq = htonl(conn->remote_isn + 2);
+	segment.tcp.seq = htonl(conn->remote_isn + seq);
 	segment.tcp.ack = 1;
-	segment.tcp.ack_seq = htonl(conn->id.local_isn + 1);
-	segment.tcp.window = htons(HK_KICK_WINDOW);
-	segment.tcp.urg_ptr = htons(HK_KICK_URGENT);
+	segment.tcp.ack_seq = htonl(conn->id.local_isn + 1 + flow_shift(conn));
+	segment.tcp.window = htons(window);
+	segment.tcp.urg_ptr = htons(urgent);
 	fill_checksums(&segment);
 	return run(conn->relay, &segment, sizeof(segment), ifindex);
+}
+
+int inject_kick(struct conn *conn)
+{
+	/* In the window before and after the peer's FIN. */
+	return inject_told(conn, 2, HK_KICK_URGENT, HK_KICK_WINDOW);
+}
+
+int inject_brake(struct conn *conn, uint16_t window)
+{
+	return inject_told(conn, HK_BRAKE_SEQ, HK_BRAKE_URGENT, window);
 }
 
 int inject_handshake_ack(struct hk_relay *relay, const struct rdt_identity *id)

@@ -82,6 +82,8 @@ struct conn {
 	struct held_frame held;
 	enum ending ending;
 	uint64_t repeat_at, repeat_after, repeat_until; /* RDT_NEVER = nothing to repeat */
+	uint64_t brake_at, brake_after; /* when to move the window again; the same */
+	int brake_ends;			/* how often still, at the end */
 	struct event *timer;
 	uint64_t armed;		/* when timer fires, RDT_NEVER = not armed */
 	uint64_t deadline;	/* of what we wait for outside rdt, RDT_NEVER = nothing */
@@ -104,6 +106,7 @@ struct conn {
 	bool want_read;	    /* pair: there may be something to read */
 	bool paused;	    /* pair: not read for want of memory */
 	bool shut;	    /* pair: side B is shut down, EOF will follow */
+	bool braking;	    /* its application's brake is in use */
 	bool fin_acked;	    /* the peer's TCP has acknowledged our FIN, and not sent its own */
 	bool unattended;    /* the peer's application may have no daemon that resets it */
 	bool gone;	    /* forget it as soon as its end is with the application */
@@ -135,6 +138,7 @@ struct hk_relay {
 	struct redirect *redirect;
 	struct pairs *pairs;
 	struct look_bpf *look; /* NULL: this kernel can't tell what an application has not read */
+	uint64_t *bounds;      /* hk_bounds; NULL: writers cannot be braked */
 	uint64_t memory;       /* bytes of all connections */
 	bool full;
 	struct event *pressure;
@@ -163,6 +167,8 @@ uint64_t *conn_answered_at(struct conn *conn);
 /* Since when its packets wait for any answer, ns, or 0. */
 uint64_t conn_silent_since(const struct conn *conn);
 
+/* What the BPF programs know of it now. Returns false if that is nothing, or of another life. */
+bool conn_flow(const struct conn *conn, struct hk_flow *flow);
 struct conn *conn_find(struct hk_relay *relay, const struct sock_key *key, uint32_t local_isn);
 int conn_open(struct hk_relay *relay, const struct hk_event *event);
 void conn_destroy(struct conn *conn);
@@ -217,10 +223,29 @@ json_t *pairs_stats_json(const struct pairs *pairs);
 int pair_take(struct conn *conn, uint32_t slot);
 /* Reads into rdt what there is and fits; sets conn->drained at EOF. Returns 0 or -errno. */
 int pair_read(struct conn *conn);
+/* Most bytes that can be in it now, for what it has not acknowledged within itself counts; *unread: those at A. */
+uint32_t pair_holds(const struct conn *conn, uint32_t *unread);
 /* The application has ended sending: EOF follows its last byte. */
 void pair_shut(struct conn *conn);
 /* Closes it; a writer that waits gets an error. Fine without a pair. */
 void pair_release(struct conn *conn);
+
+/* ---- brake.c: a writer that does not block waits until its pair has room ---- */
+
+int brakes_open(struct hk_relay *relay);
+void brakes_close(struct hk_relay *relay);
+/* A pair that is going to be used: as if there had never been a brake. */
+void brake_reset(struct hk_relay *relay, uint32_t slot);
+/* It does not block: brakes it from now on, and wakes it if it waits. Returns false if that cannot be done. */
+bool brake_use(struct conn *conn);
+/* @bytes have been read from the pair. */
+void brake_taken(struct conn *conn, size_t bytes);
+/* The pair has been read: lets the application go on if there is room. */
+void brake_release(struct conn *conn, uint64_t now);
+/* The application has ended sending: its FIN must find the window open. */
+void brake_end(struct conn *conn);
+/* conn->brake_at has come, perhaps. */
+void brake_repeat(struct conn *conn, uint64_t now);
 
 /* ---- look.c ---- */
 
@@ -339,7 +364,7 @@ bool fallback_uses(const struct hk_relay *relay, const struct link *link);
 /* ---- inject.c: TCP segments put where BPF would have passed them ---- */
 
 /* The held FIN or RST. Returns 0 or -errno. */
-int inject_held(struct hk_relay *relay, struct held_frame *held);
+int inject_held(struct conn *conn, struct held_frame *held);
 /* A FIN in place of the peer's, acceptable to the application's socket. Returns 0 or -errno. */
 int inject_fin(struct conn *conn);
 /* A RST from the peer's address, acceptable to the application's socket. Returns 0 or -errno. */
@@ -350,5 +375,7 @@ int inject_reset_to_peer(struct conn *conn);
 int inject_handshake_ack(struct hk_relay *relay, const struct rdt_identity *id);
 /* Lets an application that was told EAGAIN know that there is room. Returns 0 or -errno. */
 int inject_kick(struct conn *conn);
+/* The same with brakes (HK_BRAKE_URGENT), and the window becomes @window, unscaled. Returns 0 or -errno. */
+int inject_brake(struct conn *conn, uint16_t window);
 
 #endif

@@ -13,10 +13,12 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <linux/sockios.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
@@ -134,6 +136,7 @@ static int add_pair(struct pairs *pairs)
 	if (err)
 		return err;
 	value = pair->b;
+	brake_reset(pairs->relay, slot);
 	if (bpf_map_update_elem(bpf_map__fd(pairs->relay->attach->relay->maps.hk_pairs), &slot,
 				&value, BPF_ANY) ||
 	    bpf_map_update_elem(bpf_map__fd(queue(pairs->relay)), NULL, &slot, BPF_ANY)) {
@@ -224,7 +227,8 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 	if (!look_at(pair->conn->relay, &pair->conn->id.key, &look) && !look.nonblock)
 		return;
 	pair->conn->relay->stats.kicks++;
-	inject_kick(pair->conn);
+	if (!brake_use(pair->conn))
+		inject_kick(pair->conn);
 }
 
 int pair_take(struct conn *conn, uint32_t slot)
@@ -274,11 +278,15 @@ static void set_reading(struct conn *conn, struct pair *pair, bool on)
 /* Raising SO_SNDBUF wakes who waits in B. */
 static void grow(struct pair *pair, int size)
 {
+	struct hk_look look = { 0 };
+
 	if (pair->grown)
 		return;
 	pair->grown = true;
 	set_int(pair->a, IPPROTO_TCP, TCP_WINDOW_CLAMP, size);
 	set_int(pair->b, SOL_SOCKET, SO_SNDBUF, size);
+	if (!look_at(pair->conn->relay, &pair->conn->id.key, &look) && look.nonblock)
+		brake_use(pair->conn);
 }
 
 /*
@@ -299,6 +307,17 @@ static ssize_t read_once(struct conn *conn, struct pair *pair, size_t most, bool
 		rdt_commit(conn->rdt, got);
 	*filled = got == (ssize_t)(iov[0].iov_len + (n > 1 ? iov[1].iov_len : 0));
 	return got < 0 ? -errno : got;
+}
+
+uint32_t pair_holds(const struct conn *conn, uint32_t *unread)
+{
+	const struct pair *pair = &conn->relay->pairs->slots[conn->slot];
+	int in = 0, out = 0;
+
+	if (ioctl(pair->a, SIOCINQ, &in) || ioctl(pair->b, SIOCOUTQ, &out))
+		in = out = 0;
+	*unread = in;
+	return in + out;
 }
 
 int pair_read(struct conn *conn)
@@ -344,6 +363,8 @@ int pair_read(struct conn *conn)
 		grow(pair, conn->relay->options.pair_buffer);
 	conn->from_app += total;
 	conn->relay->stats.taken_bytes += total;
+	brake_taken(conn, total);
+	brake_release(conn, relay_now());
 	if (total >= BLOCKING_BYTES || got == -ENOBUFS)
 		watch_writable(pair);
 	set_reading(conn, pair, got == -EAGAIN);

@@ -119,6 +119,8 @@ int hk_relay_open(struct hk_relay **out, struct hk_attach *attach, struct event_
 	if (!err)
 		err = redirect_open(&relay->redirect, relay);
 	if (!err)
+		err = brakes_open(relay);
+	if (!err)
 		err = pairs_open(&relay->pairs, relay);
 	if (!err && look_open(&relay->look, relay))
 		hk_warn("this kernel does not tell what applications have not read: slow readers are "
@@ -249,7 +251,7 @@ json_t *hk_relay_stats_json(const struct hk_relay *relay)
 
 	return json_pack(
 		"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o*, s:o, s:I,"
-		" s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o}",
+		" s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:o, s:o}",
 		"open", (json_int_t)HASH_COUNT(relay->conns), "connections",
 		(json_int_t)st->connections, "refused", (json_int_t)st->refused, "failed",
 		(json_int_t)st->failed, "foreign", (json_int_t)st->foreign, "unknown",
@@ -263,8 +265,9 @@ json_t *hk_relay_stats_json(const struct hk_relay *relay)
 		"memory_peak_bytes", (json_int_t)st->memory_peak, "memory_limit_bytes",
 		(json_int_t)relay->options.memory, "connection_memory_bytes",
 		(json_int_t)relay->options.connection_memory, "dropped_for_memory",
-		(json_int_t)st->dropped_for_memory, "full", relay->full, "fallbacks",
-		fallbacks_json(st), "links", links_stats_json(relay->links));
+		(json_int_t)st->dropped_for_memory, "full", relay->full, "brakes",
+		relay->bounds != NULL, "fallbacks", fallbacks_json(st), "links",
+		links_stats_json(relay->links));
 }
 
 void hk_relay_close(struct hk_relay *relay)
@@ -286,6 +289,7 @@ void hk_relay_close(struct hk_relay *relay)
 		event_free(relay->pressure);
 	look_close(relay->look);
 	pairs_close(relay->pairs);
+	brakes_close(relay);
 	carrier_close(relay->udp);
 	carrier_close(relay->udplite);
 	redirect_close(relay->redirect);

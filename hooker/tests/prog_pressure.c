@@ -4,12 +4,16 @@
  * stops for a while. Both ends check every byte by its place in the stream.
  *
  *   prog_pressure read PORT STOP_MS       reads to EOF, after having read nothing for STOP_MS
- *   prog_pressure write HOST PORT HOW BYTES    HOW: blocking, poll, level, edge
+ *   prog_pressure write HOST PORT HOW BYTES    HOW: blocking, poll, level, edge; level and with TCP_CORK: cork;
+ *                                              level and with a rest half way, under keep-alive: rest;
+ *                                              closes as soon as it would have to wait: ending
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,6 +90,29 @@ static void wait_writable(int fd, int epoll, const char *how)
 	exit(1);
 }
 
+static bool must_wait(int fd)
+{
+	struct pollfd each = { .fd = fd, .events = POLLOUT };
+
+	return poll(&each, 1, 0) == 0;
+}
+
+static void set(int fd, int level, int option, int value)
+{
+	if (setsockopt(fd, level, option, &value, sizeof(value)))
+		die("setsockopt");
+}
+
+/* A peer that does not answer keep-alive probes would have lost the connection after 3 s. */
+#define REST_MS 5000
+static void keep_alive(int fd)
+{
+	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, 1);
+	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, 1);
+	set(fd, IPPROTO_TCP, TCP_KEEPCNT, 2);
+}
+
 static int writer(const char *host, uint16_t port, const char *how, uint64_t total)
 {
 	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(port) };
@@ -93,6 +120,7 @@ static int writer(const char *host, uint16_t port, const char *how, uint64_t tot
 	int fd = socket(AF_INET, SOCK_STREAM, 0), epoll = epoll_create1(0);
 	static uint8_t bytes[BLOCK];
 	uint64_t offset = 0, refused = 0;
+	bool rest = !strcmp(how, "rest");
 
 	inet_pton(AF_INET, host, &addr.sin_addr);
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
@@ -101,11 +129,19 @@ static int writer(const char *host, uint16_t port, const char *how, uint64_t tot
 		fcntl(fd, F_SETFL, O_NONBLOCK);
 	if (!strcmp(how, "edge"))
 		event.events |= EPOLLET;
+	if (!strcmp(how, "cork"))
+		set(fd, IPPROTO_TCP, TCP_CORK, 1);
+	if (rest)
+		keep_alive(fd);
 	epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
 	while (offset < total) {
 		size_t len = total - offset < BLOCK ? total - offset : BLOCK, i;
 		ssize_t sent;
 
+		if (rest && offset >= total / 2) {
+			poll(NULL, 0, REST_MS);
+			rest = false;
+		}
 		for (i = 0; i < len; i++)
 			bytes[i] = byte_at(offset + i);
 		sent = send(fd, bytes, len, MSG_NOSIGNAL);
@@ -113,6 +149,8 @@ static int writer(const char *host, uint16_t port, const char *how, uint64_t tot
 			offset += sent;
 		} else if (sent < 0 && errno == EAGAIN) {
 			refused++;
+			if (!strcmp(how, "ending") && must_wait(fd))
+				break;
 			wait_writable(fd, epoll, how);
 		} else {
 			die("send");
