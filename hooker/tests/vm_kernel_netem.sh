@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 # shellcheck source=testbed/lib/tap.sh
 . testbed/lib/tap.sh
-command -v qemu-system-x86_64 >/dev/null || skip_all "no qemu-system-x86_64"
+vm_or_skip
 
 plan 3
 exits "a guest" 0 testbed/testbed vm run --timeout 900 --env BYTES=300000 -- hooker/tests/netem_kernel.sh

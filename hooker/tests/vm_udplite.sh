@@ -13,6 +13,7 @@ exec testbed/run-tests -v --timeout 100000 \
 	hooker/tests/ns_udplite.sh hooker/tests/ns_udplite_rfc3828.sh hooker/tests/ns_toy.sh'
 
 read -ra kernels <<<"${KERNELS:-7.2}"
+vm_or_skip "${kernels[@]}"
 plan $((2 * ${#kernels[@]}))
 for k in "${kernels[@]}"; do
 	exits "UDP-Lite and a toy transport on Linux $k" 0 \

@@ -6,6 +6,7 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=testbed/lib/tap.sh
 . "$root/testbed/lib/tap.sh"
+vm_or_skip
 work=$(mktemp -d)
 defer 'rm -rf "$work"'
 results=$work/results

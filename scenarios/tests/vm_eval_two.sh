@@ -5,7 +5,7 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=testbed/lib/tap.sh
 . "$root/testbed/lib/tap.sh"
-command -v qemu-system-x86_64 >/dev/null || skip_all "no qemu-system-x86_64"
+vm_or_skip
 grep -qx stream < <(qemu-system-x86_64 -netdev help 2>/dev/null) || skip_all "this qemu has no stream network (7.2 has)"
 work=$(mktemp -d)/'a path, with a comma'
 mkdir -p "$work"

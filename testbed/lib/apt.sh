@@ -1,6 +1,9 @@
 # Fetches Debian packages of other suites through a private apt state; the machine's own apt is not touched, no root needed.
 # shellcheck shell=bash
 
+# What signs Debian's indexes. Other distributions have the package, but not installed.
+APT_KEY=/usr/share/keyrings/debian-archive-keyring.gpg APT_KEY_PACKAGE=debian-archive-keyring
+
 # apt_sources [FILE…]: one line per "deb" source, "SIGNED-BY<TAB>URI<TAB>SUITE", from one-line (.list) and deb822 (.sources) files.
 apt_sources()
 {
@@ -62,12 +65,13 @@ apt_parse_deb822()
 	END { flush() }' "$1"
 }
 
-# apt_mirrors: "archive<TAB>SIGNED-BY<TAB>URI" and, if configured, "security<TAB>…" of the Debian mirror in use.
+# apt_mirrors: "archive<TAB>SIGNED-BY<TAB>URI" and, if configured, "security<TAB>…" of the Debian mirror in use. SIGNED-BY
+# is - where none is named: `read` takes two tabs for one.
 apt_mirrors()
 {
 	local signed uri suite name main='' security=''
 	if [[ ${TESTBED_MIRROR:-} ]]; then
-		printf 'archive\t\t%s\n' "$TESTBED_MIRROR"
+		printf 'archive\t-\t%s\n' "$TESTBED_MIRROR"
 		return
 	fi
 	while IFS=$'\t' read -r signed uri suite; do
@@ -90,13 +94,13 @@ apt_mirrors()
 # apt_prepare DIR SUITE: a private apt state in DIR that knows SUITE only; downloads its index.
 apt_prepare()
 {
-	local dir=$1 suite=$2 kind signed uri opt mirrors key=/usr/share/keyrings/debian-archive-keyring.gpg
-	mirrors=$(apt_mirrors) || tb_unsupported "no Debian mirror in this machine's apt sources" \
-		"set TESTBED_MIRROR=URL to one (and install debian-archive-keyring)"
+	local dir=$1 suite=$2 kind signed uri opt mirrors
+	mirrors=$(apt_mirrors) || tb_unsupported "no Debian mirror in this machine's apt sources, to take a kernel from" \
+		"set TESTBED_MIRROR=URL, of any Debian mirror$([[ -r $APT_KEY ]] || echo ", and install $APT_KEY_PACKAGE")"
 	mkdir -p "$dir"/{lists/partial,archives/partial,empty}
 	: >"$dir/status"
 	while IFS=$'\t' read -r kind signed uri; do
-		[[ $signed == /* ]] || signed=$key
+		[[ $signed == /* ]] || signed=$APT_KEY
 		opt="[arch=amd64"
 		[[ ! -r $signed ]] || opt+=" signed-by=$signed"
 		case $kind in
@@ -129,11 +133,15 @@ apt_prepare()
 		Dir::Etc::preferences "$dir/empty/none";
 		Dir::Etc::preferencesparts "$dir/empty";
 	END
-	apt_do "$dir" apt-get -qq update >"$dir/update.log" 2>&1 ||
-		{
-			tail -n 5 "$dir/update.log" >&2
-			tb_fail "can't fetch the index of Debian '$suite'" "is the mirror of this machine's apt sources reachable?"
-		}
+	# A mirror that does not answer is but a warning to apt, whose exit code is 0.
+	if apt_do "$dir" apt-get -qq update >"$dir/update.log" 2>&1 && compgen -G "$dir/lists/*_dists_${suite}_*Release" >/dev/null; then
+		return
+	fi
+	tail -n 5 "$dir/update.log" >&2
+	# As every version of apt says of a signature whose key it lacks.
+	[[ -r $APT_KEY ]] || ! grep -qF 'is not signed' "$dir/update.log" ||
+		tb_unsupported "no key to check the index of Debian '$suite' with" "install $APT_KEY_PACKAGE"
+	tb_fail "can't fetch the index of Debian '$suite'" "is the mirror of this machine's apt sources, or of TESTBED_MIRROR, reachable?"
 }
 
 # apt_do DIR CMD…: an apt command on the private state.

@@ -31,6 +31,22 @@ skip_all()
 	exit 4
 }
 
+# shellcheck disable=SC2120 # most tests need no other kernel
+# vm_or_skip [KERNEL…]: skips the whole file where virtual machines with these kernels (none: the default one) can't be
+# had, and says why. That a kernel could not be fetched from where it should be is for the test to fail on.
+vm_or_skip()
+{
+	local kernel why status testbed
+	testbed=$(dirname "${BASH_SOURCE[0]}")/../testbed
+	command -v qemu-system-x86_64 >/dev/null || skip_all "no qemu-system-x86_64"
+	for kernel in "${@-}"; do
+		status=0
+		why=$("$testbed" vm prepare ${kernel:+--kernel "$kernel"} 2>&1 >/dev/null) || status=$?
+		((status != 4)) ||
+			skip_all "$(awk 'sub(/^testbed: /, "") { what = $0 } sub(/^hint: /, "") { what = what "; " $0 } END { print what }' <<<"$why")"
+	done
+}
+
 # ok NAME CMD…: CMD succeeds. Its output is shown as comments if it does not.
 ok()
 {

@@ -8,7 +8,7 @@ TB_DIR=$PWD/testbed
 source testbed/lib/common.sh
 source testbed/lib/apt.sh
 
-plan 50
+plan 55
 T=testbed/testbed
 dir=$(mktemp -d)
 defer "rm -rf -- '$dir'"
@@ -104,7 +104,27 @@ is "one-line sources" "$(apt_sources "$dir/old.list")" \
 	"/k.gpg	http://a.example/debian	trixie
 /k2.gpg	http://s.example/debian-security	trixie-security
 	http://u.example/debian	trixie"
-is "a mirror named by hand" "$(TESTBED_MIRROR=http://m.example/debian apt_mirrors)" "archive		http://m.example/debian"
+is "a mirror named by hand" "$(TESTBED_MIRROR=http://m.example/debian apt_mirrors)" "archive	-	http://m.example/debian"
+# A machine whose apt has other sources than Debian's, and not its key.
+printf '%s\n' 'apt_sources() { printf "\thttp://u.example/ubuntu\tnoble\n"; }' "APT_KEY=$dir/none" >>"$dir/testbed/lib/apt.sh"
+exits "no Debian among apt's sources" 4 env -u TESTBED_MIRROR \
+	bash -c '. testbed/lib/common.sh; . "$1/testbed/lib/apt.sh"; apt_prepare "$1/apt" trixie' - "$dir"
+like "the remedy is named" "$TAP_OUT" "no Debian mirror.*hint: set TESTBED_MIRROR=URL.*install debian-archive-keyring"
+if [[ $(uname -m) == x86_64 ]]; then
+	mkdir "$dir/bin"
+	printf '#!/bin/sh\n' >"$dir/bin/qemu-system-x86_64"
+	chmod +x "$dir/bin/qemu-system-x86_64"
+	exits "a test of a virtual machine skips there" 4 env -u TESTBED_MIRROR "PATH=$dir/bin:$PATH" "XDG_CACHE_HOME=$dir/cache" \
+		bash -euc '. "$1/testbed/lib/tap.sh"; vm_or_skip' - "$dir"
+	like "and says why" "$TAP_OUT" "^1\.\.0 # SKIP no Debian mirror.*; set TESTBED_MIRROR=URL"
+	printf 'ID=ubuntu\n' >"$dir/os-release"
+	like "deps has the key where it is not Debian's own" "$(TESTBED_OS_RELEASE=$dir/os-release testbed/deps --list)" \
+		debian-archive-keyring
+else
+	for what in "a test of a virtual machine skips there" "and says why" "deps has the key where it is not Debian's own"; do
+		skip "$what" "no virtual machines on $(uname -m)"
+	done
+fi
 exits "a log that can't be written" 1 $T --log /proc/none up
 exits "down of what is not there, or its refusal without root" $((EUID ? 4 : 0)) $T --name tb-none down
 

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 source testbed/lib/tap.sh
-command -v qemu-system-x86_64 >/dev/null || skip_all "no qemu-system-x86_64"
+vm_or_skip
 
 plan 26
 # A repository whose path is a trial, on what is a fresh tmpfs in the guest, read by a user who may not write it.
@@ -90,4 +90,4 @@ ok "kill -9 ends it too" wait_until 10 bash -c "! pgrep -f '[q]emu-system.*$dir/
 
 status=0
 TESTBED_MIRROR=http://127.0.0.1:9/debian XDG_CACHE_HOME=$dir/tmp/none "${as[@]}" "$T" vm run -- true >"$dir/out" 2>&1 || status=$?
-like "no mirror: a clear error" "$status $(<"$dir/out")" "^1 .*can't fetch the index of Debian"
+like "no mirror: a clear error" "$status $(<"$dir/out")" "^1 .*127\.0\.0\.1:9.*can't fetch the index of Debian"

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 source testbed/lib/tap.sh
-command -v qemu-system-x86_64 >/dev/null || skip_all "no qemu-system-x86_64"
+vm_or_skip
 grep -qx stream < <(qemu-system-x86_64 -netdev help 2>/dev/null) || skip_all "this qemu has no stream network (7.2 has)"
 
 plan 9
