@@ -21,8 +21,8 @@ start_behind() {
 }
 cells() { cat "$results"/t-*/cells.jsonl 2>/dev/null | wc -l; }
 at_least() { (($(cells) >= $1)); }
-# What `cells` made carries the driver's pid in its name.
-left() { ip netns list | grep -c "^hk-ev$1-" || true; }
+# What `cells` made carries the driver's pid in its name, in hexadecimal.
+left() { ip netns list | grep -c "^hk-e$(printf %x "$1")-" || true; }
 gone() { [[ $(left "$1") == 0 ]]; }
 
 plan 17
