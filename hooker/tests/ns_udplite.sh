@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 # shellcheck source=testbed/lib/tap.sh
 . testbed/lib/tap.sh
+((EUID == 0)) || skip_all "needs root"
 
 hooker=$PWD/build/hooker/hooker traffic=$PWD/build/hooker/tests/prog_lite_traffic
 c=hkul-c-$$ r=hkul-r-$$ s=hkul-s-$$

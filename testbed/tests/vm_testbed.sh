@@ -70,7 +70,7 @@ like "the command is in the log" "$(<"$dir/tmp/log")" 'qemu-system-x86_64'
 cd "$dir"
 exits "a guest that panics" 125 "${as[@]}" "$T" vm run -- bash -c 'echo c >/proc/sysrq-trigger'
 like "says why" "$TAP_OUT" 'Kernel panic - not syncing'
-exits "a guest that hangs" 125 "${as[@]}" "$T" vm run --timeout 3 -- true
+exits "a guest that hangs" 125 "${as[@]}" "$T" vm run --timeout 3 -- bash -c 'while :; do :; done'
 like "says so" "$TAP_OUT" 'still running after 3 s'
 
 # leftover: qemu has the run's folder in its arguments.
