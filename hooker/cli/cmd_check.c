@@ -5,7 +5,6 @@
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "hooker/config/config.h"
 #include "hooker/config/settings.h"
@@ -152,9 +151,9 @@ static bool is_heard(const json_t *flow)
 }
 
 /* Sends the connection's end and watches how that travels. Returns the last that was seen of the flow. */
-static json_t *watch(struct hk_probe *probe, json_t *flow, double timeout_s, bool *heard)
+static json_t *watch(struct hk_probe *probe, const struct hk_tree *tree, json_t *flow,
+		     double timeout_s, bool *heard)
 {
-	const struct timespec pause = { 0, 20 * 1000 * 1000 };
 	int tries = timeout_s / 0.02;
 	json_t *next;
 
@@ -162,8 +161,8 @@ static json_t *watch(struct hk_probe *probe, json_t *flow, double timeout_s, boo
 	if (!is_redirected(flow))
 		return flow;
 	hk_probe_shut(probe);
-	while (tries-- > 0 && is_redirected(flow) && !(*heard = is_heard(flow))) {
-		nanosleep(&pause, NULL);
+	while (tries-- > 0 && is_redirected(flow) && !(*heard = is_heard(flow)) &&
+	       hk_tree_await(tree, -1, 20)) {
 		next = flow_of(probe->cookie);
 		if (!next) { /* over: its end has been acknowledged */
 			*heard = true;
@@ -225,8 +224,9 @@ static int check(const struct check_arguments *args, const struct hk_tree *tree,
 			 "does not have it; see `hooker status`");
 		goto out;
 	}
-	flow = watch(&probe, flow, args->timeout, &heard);
-	code = report(args, &probe, flow, heard, temporary);
+	flow = watch(&probe, tree, flow, args->timeout, &heard);
+	if (hk_tree_await(tree, -1, 0))
+		code = report(args, &probe, flow, heard, temporary);
 	json_decref(flow);
 out:
 	hk_probe_end(&probe);
@@ -267,20 +267,21 @@ static int check_temporary(const struct check_arguments *args, const struct addr
 	json_decref(errors);
 	if (err)
 		return HK_EXIT_FAILURE;
-	err = hk_interfaces_default(&settings->options) ?: hk_tree_create(&tree, NULL);
-	if (err) {
-		hk_config_free(settings);
-		return hk_exit_code(err);
-	}
+	err = hk_interfaces_default(&settings->options);
+	if (err)
+		goto out;
+	err = hk_tree_create(&tree, NULL);
 	settings->options.cgroup = tree.path;
 	settings->options.fresh_cgroup = true;
-	err = hk_private_start(&daemon, settings, &source);
-	code = err ? hk_exit_code(err) : check(args, &tree, to, true);
-	if (!err)
+	err = err ?: hk_private_start(&daemon, &tree, settings, &source);
+	if (!err) {
+		code = check(args, &tree, to, true);
 		hk_private_stop(daemon);
+	}
 	hk_tree_remove(&tree);
+out:
 	hk_config_free(settings);
-	return code;
+	return err ? hk_exit_code(err) : code;
 }
 
 int cmd_check(int argc, char **argv)

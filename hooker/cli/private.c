@@ -8,9 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "hooker/cli/tree.h"
 #include "hooker/daemon/daemon.h"
 
-int hk_private_start(pid_t *pid, struct hk_settings *settings,
+int hk_private_start(pid_t *pid, const struct hk_tree *tree, struct hk_settings *settings,
 		     const struct hk_config_source *source)
 {
 	pid_t parent = getpid();
@@ -26,6 +27,7 @@ int hk_private_start(pid_t *pid, struct hk_settings *settings,
 		return -errno;
 	if (!*pid) {
 		close(ready[0]);
+		hk_tree_unblock(tree);
 		/* Not in the terminal's foreground: Ctrl-C is for the command, which may survive it. */
 		setpgid(0, 0);
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -36,9 +38,12 @@ int hk_private_start(pid_t *pid, struct hk_settings *settings,
 		_exit(err > 0 && err < 256 ? err : 0);
 	}
 	close(ready[1]);
-	do
-		got = read(ready[0], &byte, 1);
-	while (got < 0 && errno == EINTR);
+	if (!hk_tree_await(tree, ready[0], -1)) {
+		close(ready[0]);
+		hk_private_stop(*pid);
+		return -EINTR;
+	}
+	got = read(ready[0], &byte, 1);
 	close(ready[0]);
 	if (got == 1)
 		return 0;

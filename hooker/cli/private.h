@@ -7,12 +7,13 @@
 
 struct hk_config_source;
 struct hk_settings;
+struct hk_tree;
 
 /**
- * Starts a daemon in a process of its own and waits until it is attached. It ends with this process.
- * *pid: of it. Returns 0 or -errno, reported.
+ * Starts a daemon for @tree in a process of its own and waits until it is attached. It ends with this
+ * process. *pid: of it. Returns 0 or -errno, reported; -EINTR: a signal is to end this process.
  */
-int hk_private_start(pid_t *pid, struct hk_settings *settings,
+int hk_private_start(pid_t *pid, const struct hk_tree *tree, struct hk_settings *settings,
 		     const struct hk_config_source *source);
 
 /* Ends it, and waits until nothing of it is attached. */

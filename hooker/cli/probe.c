@@ -82,6 +82,7 @@ int hk_probe_start(struct hk_probe *out, const struct hk_tree *tree, const struc
 		return -errno;
 	if (!out->pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		hk_tree_unblock(tree);
 		close(results[0]);
 		close(orders[1]);
 		probe(tree, to, length, timeout_s, results[1], orders[0]);
@@ -90,9 +91,13 @@ int hk_probe_start(struct hk_probe *out, const struct hk_tree *tree, const struc
 	close(results[1]);
 	close(orders[0]);
 	out->orders = orders[1];
-	do
-		got = read(results[0], &result, sizeof(result));
-	while (got < 0 && errno == EINTR);
+	if (!hk_tree_await(tree, results[0], -1)) {
+		close(results[0]);
+		kill(out->pid, SIGKILL);
+		hk_probe_end(out);
+		return -EINTR;
+	}
+	got = read(results[0], &result, sizeof(result));
 	close(results[0]);
 	if (got != sizeof(result)) {
 		hk_error("the probing process has ended");

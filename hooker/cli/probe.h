@@ -17,7 +17,10 @@ struct hk_probe {
 	uint64_t cookie;   /* of the socket */
 };
 
-/* Connects from within @tree. Returns 0 (then see error) or -errno, reported. */
+/**
+ * Connects from within @tree. Returns 0 (then see error) or -errno, reported; -EINTR: a signal is to end
+ * this process.
+ */
 int hk_probe_start(struct hk_probe *probe, const struct hk_tree *tree, const struct sockaddr *to,
 		   socklen_t length, double timeout_s);
 

@@ -43,7 +43,7 @@ static int run_private(char **argv, struct hk_settings *settings,
 		goto out;
 	settings->options.cgroup = tree.path;
 	settings->options.fresh_cgroup = true;
-	err = hk_private_start(&daemon, settings, source);
+	err = hk_private_start(&daemon, &tree, settings, source);
 	if (err)
 		goto out;
 	err = hk_tree_start(&tree, argv);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "hooker/cli/tree.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -30,6 +31,54 @@ static void handled_signals(sigset_t *set)
 	sigaddset(set, SIGCHLD);
 	for (i = 0; i < PASSED_ON_COUNT; i++)
 		sigaddset(set, passed_on[i]);
+}
+
+/* What ends this process by itself, unless it was told to ignore that. */
+static void block_ending(struct hk_tree *tree)
+{
+	static const int ending[] = { SIGHUP, SIGINT, SIGTERM };
+	struct sigaction action;
+	sigset_t set;
+	size_t i;
+
+	sigemptyset(&set);
+	for (i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
+		if (!sigaction(ending[i], NULL, &action) && action.sa_handler == SIG_DFL)
+			sigaddset(&set, ending[i]);
+	sigprocmask(SIG_BLOCK, &set, &tree->before);
+	tree->ending = signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+void hk_tree_unblock(const struct hk_tree *tree)
+{
+	sigprocmask(SIG_SETMASK, &tree->before, NULL);
+}
+
+bool hk_tree_await(const struct hk_tree *tree, int fd, int timeout_ms)
+{
+	struct pollfd fds[2] = { { .fd = tree->ending, .events = POLLIN },
+				 { .fd = fd, .events = POLLIN } };
+
+	while (poll(fds, 2, timeout_ms) < 0 && errno == EINTR)
+		;
+	return !fds[0].revents;
+}
+
+/* Those of processes that were killed. One that is in use can't be removed. */
+static void sweep(const char *parent)
+{
+	DIR *folder = opendir(parent);
+	struct dirent *entry;
+	int pid, end;
+
+	while (folder && (entry = readdir(folder))) {
+		end = 0;
+		if (sscanf(entry->d_name, "hooker-run-%d%n", &pid, &end) == 1 && pid > 0 &&
+		    !entry->d_name[end] && kill(pid, 0) && errno == ESRCH)
+			unlinkat(dirfd(folder), entry->d_name, AT_REMOVEDIR);
+	}
+	if (folder)
+		closedir(folder);
 }
 
 /* The caller's cgroup in the v2 hierarchy: "0::/path" relative to its root. */
@@ -66,12 +115,14 @@ int hk_tree_create(struct hk_tree *tree, const char *parent)
 
 	memset(tree, 0, sizeof(*tree));
 	tree->events = -1;
+	block_ending(tree);
 	if (!parent) {
 		err = own_cgroup(own, sizeof(own));
 		if (err)
 			return err;
 		parent = own;
 	}
+	sweep(parent);
 	snprintf(tree->path, sizeof(tree->path), "%.4000s/hooker-run-%d", parent, getpid());
 	if (mkdir(tree->path, 0755) && errno != EEXIST) {
 		err = -errno;
@@ -102,20 +153,24 @@ int hk_tree_enter(const struct hk_tree *tree)
 
 int hk_tree_start(struct hk_tree *tree, char **argv)
 {
-	sigset_t handled, before;
+	sigset_t handled;
 	int err;
 
+	if (!hk_tree_await(tree, -1, 0))
+		return -EINTR;
 	/* Blocked before the command can end, so that no SIGCHLD is missed. */
 	handled_signals(&handled);
-	sigprocmask(SIG_BLOCK, &handled, &before);
+	sigprocmask(SIG_BLOCK, &handled, NULL);
 	tree->pid = fork();
 	if (tree->pid < 0) {
 		tree->pid = 0;
 		return -errno;
 	}
-	if (tree->pid)
+	if (tree->pid) {
+		tree->started = true;
 		return 0;
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	}
+	hk_tree_unblock(tree);
 	err = hk_tree_enter(tree);
 	if (err) {
 		hk_error("can't enter the cgroup '%s': %s", tree->path, strerror(-err));
@@ -201,4 +256,7 @@ void hk_tree_remove(struct hk_tree *tree)
 	tree->events = -1;
 	if (tree->path[0] && rmdir(tree->path))
 		hk_debug("can't remove the cgroup '%s': %s", tree->path, strerror(errno));
+	close(tree->ending);
+	if (!tree->started)
+		hk_tree_unblock(tree);
 }

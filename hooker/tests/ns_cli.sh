@@ -11,7 +11,10 @@ nothing_attached() { local link; link=$(ip -netns "hk-$TESTBED_NAME-client" link
 shows_nc() { grep -q '/nc ' < <(hooker flows); }
 uses_udp() { grep -q '/stream ' < <(hooker flows --transport udp); }
 no_rules() { [[ -z $(hooker rules) ]]; }
+connecting() { grep -q . "$cgroup"/hooker-run-*/cgroup.procs; }
+not_served() { ! hooker status; }
 stays_empty() { [[ -z $(find "$1" -mindepth 1 -type d) ]]; }
+stays_bare() { nothing_attached && stays_empty "$cgroup"; }
 router_nft() { ip netns exec "hk-$TESTBED_NAME-router" nft "$@"; }
 
 # drop_udp: the path swallows the transport from now on
@@ -20,6 +23,14 @@ drop_udp()
 	router_nft add table inet cli
 	router_nft add chain inet cli f '{ type filter hook forward priority 0; }'
 	router_nft add rule inet cli f meta l4proto udp drop
+}
+
+# interrupt PID: sets status to what it ends with
+interrupt()
+{
+	status=0
+	kill -INT "$1"
+	wait "$1" || status=$?
 }
 
 # verdict_of CHECK [OPTION…]: fail, warn or ok, and whether there is a remedy; the doctor on the client
@@ -51,7 +62,7 @@ sound_metrics()
 
 sample() { awk -v name="$1" '$1 == name { print $2 }' "$2"; }
 
-plan 52
+plan 58
 hosts_up
 cgroup=${CGROUP[client]}
 
@@ -83,6 +94,26 @@ exits "check without a daemon" 0 hooker check "$SERVER:8080"
 like "... tells the transport" "$TAP_OUT" "redirected to udp"
 ok "... leaves nothing attached" nothing_attached
 exits "check where nobody listens" 1 hooker check "$SERVER:81"
+# Bash starts what is in the background with SIGINT ignored.
+background early client env --default-signal=INT "$HOOKER" run -- sleep 60
+wait_until 5 test -d "$cgroup/hooker-run-$PID" || bail "run makes no cgroup"
+interrupt "$PID"
+is "run, interrupted before its command starts" $status 130
+ok "... leaves nothing attached, nor a cgroup" stays_bare
+path drop
+background waits client env --default-signal=INT "$HOOKER" check --timeout 60 "$SERVER:8080"
+wait_until 10 connecting || bail "check does not connect"
+interrupt "$PID"
+is "check, interrupted while it connects" $status 130
+ok "... leaves nothing attached, nor a cgroup" stays_bare
+background waits client "$HOOKER" check --timeout 60 "$SERVER:8080"
+wait_until 10 connecting || bail "check does not connect"
+kill -KILL "$PID"
+wait "$PID" 2>/dev/null || :
+wait_until 10 not_served || bail "its Hooker stays"
+exits "check after one that was killed" 1 hooker check --timeout 0.2 "$SERVER:8080"
+ok "... takes away what that has left" stays_bare
+path
 hooker_stop server
 exits "check of a peer without Hooker" 1 hooker check "$SERVER:8080"
 like "... says so, and the remedy" "$TAP_OUT" "peer-without-hooker.*remedy: run Hooker there"
