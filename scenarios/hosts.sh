@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2154,SC2034 # work, here, testbed, fast and the job's settings are the sourcing program's
-# The hosts of a mode and what runs on them: `cells` and the programs of scenarios/programs share this.
+# The hosts of a mode and what runs on them: `cells` and the programs of scenarios/programs share this,
+# and `bench` a little of it.
 #
 # Before: work, here, root, testbed; WORK/job.sh; fast, a folder in memory. Each mode is an instance of
 # the testbed. What of it cannot be had is noted in broken[MODE] ("unsupported why", "failed why").
@@ -57,8 +58,8 @@ beside() {
 
 # wait_line FILE REGEX PID: until FILE has such a line, or PID is dead.
 wait_line() {
-	until grep -q "$2" "$1"; do
-		kill -0 "$3" 2>/dev/null || { grep -q "$2" "$1" && return; return 1; }
+	until grep -qs "$2" "$1"; do
+		kill -0 "$3" 2>/dev/null || { grep -qs "$2" "$1" && return; return 1; }
 		sleep 0.05
 	done
 }

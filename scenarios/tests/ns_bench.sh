@@ -14,7 +14,7 @@ export TESTBED_NAME=t$$
 # has WHAT STEP-OR-MODE…: what latest.json has of it
 has() { jq -e --arg what "$1" --args '[$ARGS.positional[] as $m | has("\($what).\($m)", "\($what).\($m).min", "\($what).\($m).max")] | all' "$latest" "${@:2}"; }
 
-plan 15
+plan 17
 exits "an unknown mode is a usage error" 2 scenarios/bench --modes nosuch
 exits "a control is no mode of the benchmark" 2 scenarios/bench --modes kernel-udp@client
 exits "it runs" 0 scenarios/bench --quick --held 100 --modes "tcp tcp+xdp kernel-udp" --results "$work"
@@ -28,3 +28,16 @@ steps=(open load attach total compile detach)
 ok "deploy_ms of each step" has deploy_ms "${steps[@]/#/relay.}" "${steps[@]/#/kernel.}" "${steps[@]/#/udplite.}"
 ok "names and numbers, nothing else" jq -e 'map_values(type) | all(. == "number")' "$latest"
 is "nothing is left behind" "$(ip netns list | grep -c "hk-$TESTBED_NAME-" || :)" 0
+
+# Bash starts what is in the background with SIGINT ignored.
+env --default-signal=INT scenarios/bench --quick --held 100 --modes kernel-udp --results "$work" >"$work/out" 2>&1 &
+bench=$!
+held() { grep -q '^held' "/proc/$(pgrep -P $bench -f 'echo hold')/fd/1"; }
+wait_until 60 held || bail "it holds no connections"
+kill -INT $bench
+ended() { ! kill -0 $bench; }
+wait_until 30 ended || kill -KILL $bench
+status=0
+wait $bench 2>/dev/null || status=$?
+is "interrupted while it holds connections: it ends" $status 130
+is "... and leaves nothing behind" "$(ip netns list | grep -c "hk-$TESTBED_NAME-" || :)" 0
