@@ -33,9 +33,23 @@ hosts_cleanup() {
 	done
 	# A guest is about to vanish with all it holds; this machine is not.
 	if [[ -z ${TESTBED_GUEST-} ]]; then
-		for mode in "${made[@]}"; do "$testbed" --name "$(instance "$mode")" down >&2 || true; done
+		for mode in "${made[@]}"; do
+			hosts_undeploy "$mode" "$fast/bin/hooker"
+			"$testbed" --name "$(instance "$mode")" down >&2 || true
+		done
 	fi
 	if [[ $fast ]]; then rm -rf "$fast"; fi
+}
+
+# hosts_undeploy KEY HOOKER: what was deployed there is pinned in the bpf file system, and would outlive the hosts.
+hosts_undeploy() {
+	local host pins
+	for host in client server; do
+		[[ ${ns[$1/$host]-} && -e /run/netns/${ns[$1/$host]} ]] || continue
+		for pins in "/sys/fs/bpf/hooker-$(stat -Lc %i "/run/netns/${ns[$1/$host]}")"/*; do
+			[[ ! -e $pins ]] || (beside "$1" "$host" "$2" undeploy "${pins##*/}") >&2 || true
+		done
+	done
 }
 
 instance() { printf '%s%s' "$PREFIX" "${1//[^a-z0-9]/-}"; }

@@ -86,6 +86,10 @@ nothing_left()
 	[[ $(in_ns "$ns" bpftool net -j | jq '.[0] | (.xdp | length) + (.tc | length)') == 0 ]]
 }
 
+for ns in "$c" "$r" "$s"; do
+	defer "undeploy $ns 2>/dev/null" # or its pins would stay
+done
+
 C4=$c,udp,10.78.0.1 C6=$c,udp,fd78::1 S4=$s,udp,10.78.1.1 S6=$s,udp,fd78:1::1
 N4=$s,udplite,10.78.1.1 N6=$s,udplite,fd78:1::1 # the kernel's own
 
