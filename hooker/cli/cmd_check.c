@@ -98,10 +98,10 @@ static void explain(const char *reason, const char **meaning, const char **remed
 		}
 }
 
-/* "HOST:PORT", an IPv6 address in brackets. Reports what is wrong; freeaddrinfo() the result. */
-static struct addrinfo *resolve(const char *target)
+/* "HOST:PORT", an IPv6 address in brackets. Returns an exit code, reported; freeaddrinfo() *found if 0. */
+static int resolve(const char *target, struct addrinfo **found)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found = NULL;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
 	char copy[300], *host = copy, *colon;
 	int err;
 
@@ -109,17 +109,17 @@ static struct addrinfo *resolve(const char *target)
 	colon = strrchr(copy, ':');
 	if (!colon || colon == copy || !colon[1]) {
 		hk_error("'%s' is not HOST:PORT", target);
-		return NULL;
+		return HK_EXIT_USAGE;
 	}
 	*colon = 0;
 	if (*host == '[' && colon[-1] == ']') {
 		colon[-1] = 0;
 		host++;
 	}
-	err = getaddrinfo(host, colon + 1, &hints, &found);
+	err = getaddrinfo(host, colon + 1, &hints, found);
 	if (err)
 		hk_error("can't look up '%s': %s", target, gai_strerror(err));
-	return err ? NULL : found;
+	return err ? HK_EXIT_FAILURE : HK_EXIT_OK;
 }
 
 /* The daemon's flow of that socket, new; NULL if it has none (any more). */
@@ -291,9 +291,9 @@ int cmd_check(int argc, char **argv)
 	int code;
 
 	hk_parse(argc, argv, 0, &args);
-	to = resolve(args.target);
-	if (!to)
-		return strchr(args.target, ':') ? HK_EXIT_FAILURE : HK_EXIT_USAGE;
+	code = resolve(args.target, &to);
+	if (code)
+		return code;
 	code = hk_control_is_served() ? check_running(&args, to) : check_temporary(&args, to);
 	freeaddrinfo(to);
 	return code;

@@ -246,7 +246,7 @@ int cmd_deploy(int argc, char **argv)
 	desc = hk_transport_find(args.transport);
 	if (!desc) {
 		hk_error("no transport '%s': see `hooker transports`", args.transport);
-		return HK_EXIT_FAILURE;
+		return HK_EXIT_USAGE;
 	}
 	if (hk_privilege_check())
 		return HK_EXIT_FAILURE;

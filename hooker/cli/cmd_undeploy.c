@@ -78,7 +78,7 @@ int cmd_undeploy(int argc, char **argv)
 	desc = hk_transport_find(transport);
 	if (!desc) {
 		hk_error("no transport '%s': see `hooker transports`", transport);
-		return HK_EXIT_FAILURE;
+		return HK_EXIT_USAGE;
 	}
 	start = hk_first_packet_now();
 	err = undeploy(desc);

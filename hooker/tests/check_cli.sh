@@ -24,7 +24,7 @@ error_of()
 	jq -r '"\(.exit_code) \(.error)"' "$work/out"
 }
 
-plan $(($(wc -w <<<"$commands") + 13))
+plan $(($(wc -w <<<"$commands") + 19))
 for command in $commands; do
 	ok "$command explains itself" explains_itself "$command"
 done
@@ -34,6 +34,13 @@ like "... which is named" "$TAP_OUT" "no command 'fly'"
 is "an unknown option" "$(error_of 2 flows --json --fly)" "2 unrecognized option '--fly'"
 is "a wrong value" "$(error_of 2 flows --json --sort colour)" "2 no column 'colour' to sort by; see --help"
 is "a missing argument" "$(error_of 2 check --json)" "2 which HOST:PORT?"
+for target in host host: :443; do
+	is "'$target' to check" "$(error_of 2 check --json $target)" "2 '$target' is not HOST:PORT"
+done
+is "what can't be looked up is none" "$(error_of 1 check --json 127.0.0.1:no-such-service | cut -d' ' -f1)" 1
+for command in deploy undeploy; do
+	is "an unknown transport to $command" "$(error_of 2 $command --json fly)" "2 no transport 'fly': see \`hooker transports\`"
+done
 is "--json after -- is the command's" "$(error_of 2 run --fly -- x --json | cut -c1-30)" ""
 
 printf 'interface lo\ndatapath kernel\ncoverage 9\nremote 1.2.3.4/33 use tcp\ncolour red\n' >"$work/bad.conf"

@@ -96,7 +96,7 @@ N4=$s,udplite,10.78.1.1 N6=$s,udplite,fd78:1::1 # the kernel's own
 plan 66
 
 # ---- the command
-exits "an unknown transport is refused" 1 in_ns "$c" "$hooker" deploy nonsense
+exits "an unknown transport is a usage error" 2 in_ns "$c" "$hooker" deploy nonsense
 exits "coverage 5 is a usage error" 2 in_ns "$c" "$hooker" deploy udplite -i lite0 --coverage 5
 exits "an unknown interface is named" 1 in_ns "$c" "$hooker" deploy udplite -i nowhere
 like "by its name" "$TAP_OUT" nowhere
