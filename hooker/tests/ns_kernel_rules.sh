@@ -36,9 +36,10 @@ live_flow_keeps()
 {
 	local client before
 	rules client "use udp"
+	before=$(stat client counters.kernel_rx)
 	background live client "$STREAM" fetch --timeout 20 "$SERVER" 8080 big
 	client=$PID
-	wait_until 5 test "$(stat client counters.kernel_rx)" -gt 1000 || return 1
+	wait_until 5 more_than $((before + 1000)) || return 1
 	rules client "use tcp"
 	before=$(stat client counters.kernel_rx)
 	wait_until 5 more_than $((before + 1000)) || return 1
