@@ -85,6 +85,23 @@ serve_on()
 	wait_until 10 grep -q listening "$WORK/serve-$port.out" || bail "no server on port $port"
 }
 
+# shellcheck disable=SC2120,SC2034 # one listens elsewhere; NGINX is for those who stop it
+# start_nginx [LISTEN]: on the server, with the same files; NGINX is its pid. /slow takes its time.
+start_nginx()
+{
+	cat >"$WORK/nginx.conf" <<-EOF
+	daemon off; pid $WORK/nginx.pid; error_log $WORK/nginx.log; worker_processes 1;
+	events { worker_connections 1024; }
+	http { access_log off; sendfile on; keepalive_timeout 30; gzip on; gzip_types *; gzip_min_length 1;
+	  client_body_temp_path $WORK/b; proxy_temp_path $WORK/p; fastcgi_temp_path $WORK/f; uwsgi_temp_path $WORK/u; scgi_temp_path $WORK/s;
+	  server { listen ${1:-80}; root $WORK/files; location = /slow { alias $WORK/files/text; limit_rate 64; } } }
+	EOF
+	chmod 755 "$WORK" "$WORK/files" # nginx's own user must read them
+	background nginx server nginx -c "$WORK/nginx.conf" -p "$WORK"
+	NGINX=$PID
+	wait_until 10 on client curl -s -o /dev/null "http://$SERVER/text" || bail "no nginx"
+}
+
 # hooker_start HOST [OPTION…]: runs until hooker_stop HOST. Sets ${DAEMON[HOST]}.
 declare -A DAEMON=()
 hooker_start()

@@ -11,20 +11,6 @@ SERVER6=fd99:2::2
 URL=http://$SERVER
 FEATURES=$ROOT/build/hooker/tests/prog_tcp_features
 
-start_nginx()
-{
-	cat >"$WORK/nginx.conf" <<-EOF
-	daemon off; pid $WORK/nginx.pid; error_log $WORK/nginx.log; worker_processes 1;
-	events { worker_connections 1024; }
-	http { access_log off; sendfile on; keepalive_timeout 30; gzip on; gzip_types *; gzip_min_length 1;
-	  client_body_temp_path $WORK/b; proxy_temp_path $WORK/p; fastcgi_temp_path $WORK/f; uwsgi_temp_path $WORK/u; scgi_temp_path $WORK/s;
-	  server { listen [::]:80 ipv6only=off; root $WORK/files; } }
-	EOF
-	chmod 755 "$WORK" "$WORK/files" # nginx's own user must read them
-	background nginx server nginx -c "$WORK/nginx.conf" -p "$WORK"
-	wait_until 10 on client curl -s -o /dev/null "$URL/text"
-}
-
 # The router counts payload bytes by protocol; a handshake ACK or a request is a few hundred.
 count_start()
 {
@@ -142,7 +128,7 @@ nothing_left()
 plan $((27 * ${#transports[@]} + 3))
 hosts_up
 count_start
-start_nginx
+start_nginx "[::]:80 ipv6only=off"
 background iperf server iperf3 -s
 background features server "$FEATURES" serve 9000
 wait_until 10 grep -q listening "$WORK/features.out" || bail "no feature server"

@@ -14,20 +14,6 @@ URL=http://$SERVER
 REMEMBER_S=20 # longer than a transfer at this rate takes
 RATE=8000000 # slow enough for a fault to come in time on a busy machine
 
-start_nginx()
-{
-	cat >"$WORK/nginx.conf" <<-EOF
-	daemon off; pid $WORK/nginx.pid; error_log $WORK/nginx.log; worker_processes 1;
-	events { worker_connections 256; }
-	http { access_log off; sendfile on;
-	  client_body_temp_path $WORK/b; proxy_temp_path $WORK/p; fastcgi_temp_path $WORK/f; uwsgi_temp_path $WORK/u; scgi_temp_path $WORK/s;
-	  server { listen 80; root $WORK/files; } }
-	EOF
-	chmod 755 "$WORK" "$WORK/files" # nginx's own user must read them
-	background nginx server nginx -c "$WORK/nginx.conf" -p "$WORK"
-	wait_until 10 on client curl -s -o /dev/null "$URL/text"
-}
-
 start_both()
 {
 	start client "${1:-0}"

@@ -9,27 +9,12 @@ cd "$(dirname "$0")/../.."
 
 RATE=${RATE:-40M} # of the client's reading: most of a second, in which something is done to the connection
 
-start_nginx()
-{
-	cat >"$WORK/nginx.conf" <<-EOT
-	daemon off; pid $WORK/nginx.pid; error_log $WORK/nginx.log; worker_processes 1;
-	events { worker_connections 64; }
-	http { access_log off; sendfile on;
-	  client_body_temp_path $WORK/b; proxy_temp_path $WORK/p; fastcgi_temp_path $WORK/f; uwsgi_temp_path $WORK/u; scgi_temp_path $WORK/s;
-	  server { listen 80; root $WORK/files; location = /slow { alias $WORK/files/text; limit_rate 64; } } }
-	EOT
-	chmod 755 "$WORK" "$WORK/files" # nginx's own user must read them
-	background "nginx-$1" server nginx -c "$WORK/nginx.conf" -p "$WORK"
-	NGINX=$PID
-	wait_until 10 on client curl -s -o /dev/null "http://$SERVER/text" || bail "no nginx"
-}
-
 # Listeners from before Hooker are redirected on Linux 6.12 only: so the server starts behind it.
 start_both()
 {
 	hooker_start client "$@"
 	hooker_start server "$@"
-	start_nginx "$RANDOM"
+	start_nginx
 }
 
 stop_both()
@@ -173,7 +158,7 @@ stop_both
 # ---- coverage: both ends must want the same, or nobody's application sees damage
 hooker_start client --transport udplite --coverage 100
 hooker_start server --transport udplite
-start_nginx mixed
+start_nginx
 ok "another coverage than the peer's: UDP" new_is_udp
 stop_both
 exits "a coverage that leaves out the header is refused" 2 timeout 20 nsenter --net="/run/netns/hk-$TESTBED_NAME-client" \

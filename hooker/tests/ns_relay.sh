@@ -31,21 +31,6 @@ repeat_fetch()
 	done
 }
 
-start_nginx()
-{
-	cat >"$WORK/nginx.conf" <<-EOF
-	daemon off; pid $WORK/nginx.pid; error_log $WORK/nginx.log; worker_processes 1;
-	events { worker_connections 256; }
-	http { access_log off; sendfile on; keepalive_timeout 30;
-	  client_body_temp_path $WORK/b; proxy_temp_path $WORK/p; fastcgi_temp_path $WORK/f; uwsgi_temp_path $WORK/u; scgi_temp_path $WORK/s;
-	  server { listen 80; root $WORK/files; } }
-	EOF
-	# The folder must be open to nginx's own user.
-	chmod 755 "$WORK" "$WORK/files"
-	background nginx server nginx -c "$WORK/nginx.conf" -p "$WORK"
-	wait_until 10 on client curl -s -o /dev/null "http://$SERVER/text"
-}
-
 curl_keepalive()
 {
 	local url=http://$SERVER out
