@@ -75,21 +75,23 @@ static int run(struct hk_relay *relay, void *frame, size_t len, uint32_t ifindex
 	return (int)opts.retval < 0 ? (int)opts.retval : 0;
 }
 
-static uint32_t flow_ifindex(const struct conn *conn)
+/* What injection needs to know of a connection, as the BPF programs know it. */
+struct place {
+	uint32_t ifindex; /* where its packets arrive */
+	uint32_t shift;	  /* by how much its TCP is ahead of the peer's idea of it (hk_bounds) */
+};
+
+static struct place place_of(const struct conn *conn)
 {
+	struct place place = { .ifindex = conn->relay->attach->ifindex[0] };
 	struct hk_flow flow;
 
-	if (conn_flow(conn, &flow) && flow.ifindex)
-		return flow.ifindex;
-	return conn->relay->attach->ifindex[0];
-}
-
-/* By how much its TCP is ahead of the peer's idea of it (hk_bounds). */
-static uint32_t flow_shift(const struct conn *conn)
-{
-	struct hk_flow flow;
-
-	return conn_flow(conn, &flow) ? flow.shift : 0;
+	if (!conn_flow(conn, &flow))
+		return place;
+	place.shift = flow.shift;
+	if (flow.ifindex)
+		place.ifindex = flow.ifindex;
+	return place;
 }
 
 /*
@@ -127,15 +129,14 @@ int inject_held(struct conn *conn, struct held_frame *held)
 	drop_timestamps(segment, held->len);
 	/* As often as it is repeated, from what came. */
 	ack = segment->tcp.ack_seq;
-	segment->tcp.ack_seq = htonl(ntohl(ack) + flow_shift(conn));
+	segment->tcp.ack_seq = htonl(ntohl(ack) + place_of(conn).shift);
 	fill_checksums(segment);
 	err = run(conn->relay, held->bytes, held->len, held->ifindex);
 	segment->tcp.ack_seq = ack;
 	return err;
 }
 
-/* The destination address must be the interface's, or the stack takes the frame for someone else's. */
-static int interface_address(uint32_t ifindex, uint8_t mac[ETH_ALEN])
+static int ask_address(uint32_t ifindex, uint8_t mac[ETH_ALEN])
 {
 	struct ifreq request = { 0 };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
@@ -150,9 +151,31 @@ static int interface_address(uint32_t ifindex, uint8_t mac[ETH_ALEN])
 	return err;
 }
 
+/*
+ * The destination address must be the interface's, or the stack takes the frame for someone else's. It may change,
+ * and what is injected is repeated: asked for at most so often.
+ */
+#define ADDRESS_NS 100000000ull
+static int interface_address(struct hk_relay *relay, uint32_t ifindex, uint8_t mac[ETH_ALEN])
+{
+	struct relay_address *known = &relay->address;
+	uint64_t now = relay_now();
+	int err;
+
+	if (ifindex != known->ifindex || now >= known->until) {
+		err = ask_address(ifindex, known->mac);
+		if (err)
+			return err;
+		known->ifindex = ifindex;
+		known->until = now + ADDRESS_NS;
+	}
+	memcpy(mac, known->mac, ETH_ALEN);
+	return 0;
+}
+
 /* A segment from the peer, to be completed, run and checksummed. */
-static int fill_segment(struct segment *segment, const struct sock_key *key, uint32_t remote_isn,
-			uint32_t ifindex)
+static int fill_segment(struct hk_relay *relay, struct segment *segment, const struct sock_key *key,
+			uint32_t remote_isn, uint32_t ifindex)
 {
 	*segment = (struct segment){
 		.eth.ether_type = htons(ETHERTYPE_IP),
@@ -174,7 +197,7 @@ static int fill_segment(struct segment *segment, const struct sock_key *key, uin
 				.doff = 5,
 			},
 	};
-	return interface_address(ifindex, segment->eth.ether_dhost);
+	return interface_address(relay, ifindex, segment->eth.ether_dhost);
 }
 
 /*
@@ -183,9 +206,9 @@ static int fill_segment(struct segment *segment, const struct sock_key *key, uin
  */
 int inject_reset(struct conn *conn)
 {
-	uint32_t ifindex = conn->held.len ? conn->held.ifindex : flow_ifindex(conn);
+	uint32_t ifindex = conn->held.len ? conn->held.ifindex : place_of(conn).ifindex;
 	struct segment segment;
-	int err = fill_segment(&segment, &conn->id.key, conn->remote_isn, ifindex);
+	int err = fill_segment(conn->relay, &segment, &conn->id.key, conn->remote_isn, ifindex);
 
 	if (err)
 		return err;
@@ -201,19 +224,19 @@ int inject_reset(struct conn *conn)
 
 int inject_fin(struct conn *conn)
 {
-	uint32_t ifindex = flow_ifindex(conn);
+	struct place place = place_of(conn);
 	struct segment segment;
-	int err = fill_segment(&segment, &conn->id.key, conn->remote_isn, ifindex);
+	int err =
+		fill_segment(conn->relay, &segment, &conn->id.key, conn->remote_isn, place.ifindex);
 
 	if (err)
 		return err;
 	segment.tcp.fin = segment.tcp.ack = 1;
 	/* Before Linux 6.8 a closing socket takes nothing that acknowledges less than it knows of. */
-	segment.tcp.ack_seq =
-		htonl(conn->id.local_isn + (conn->fin_acked ? 2 : 1) + flow_shift(conn));
+	segment.tcp.ack_seq = htonl(conn->id.local_isn + (conn->fin_acked ? 2 : 1) + place.shift);
 	segment.tcp.window = htons(WINDOW);
 	fill_checksums(&segment);
-	return run(conn->relay, &segment, sizeof(segment), ifindex);
+	return run(conn->relay, &segment, sizeof(segment), place.ifindex);
 }
 
 static int send_raw(int fd, struct segment *segment)
@@ -265,19 +288,20 @@ int inject_reset_to_peer(struct conn *conn)
 /* An ACK recognised by sock_ops (hk_relay_kick()). Behind the ISN: @seq. */
 static int inject_told(struct conn *conn, uint32_t seq, uint16_t urgent, uint16_t window)
 {
-	uint32_t ifindex = flow_ifindex(conn);
+	struct place place = place_of(conn);
 	struct segment segment;
-	int err = fill_segment(&segment, &conn->id.key, conn->remote_isn, ifindex);
+	int err =
+		fill_segment(conn->relay, &segment, &conn->id.key, conn->remote_isn, place.ifindex);
 
 	if (err)
 		return err;
 	segment.tcp.seq = htonl(conn->remote_isn + seq);
 	segment.tcp.ack = 1;
-	segment.tcp.ack_seq = htonl(conn->id.local_isn + 1 + flow_shift(conn));
+	segment.tcp.ack_seq = htonl(conn->id.local_isn + 1 + place.shift);
 	segment.tcp.window = htons(window);
 	segment.tcp.urg_ptr = htons(urgent);
 	fill_checksums(&segment);
-	return run(conn->relay, &segment, sizeof(segment), ifindex);
+	return run(conn->relay, &segment, sizeof(segment), place.ifindex);
 }
 
 int inject_kick(struct conn *conn)
@@ -295,7 +319,7 @@ int inject_handshake_ack(struct hk_relay *relay, const struct rdt_identity *id)
 {
 	uint32_t ifindex = relay->attach->ifindex[0];
 	struct segment segment;
-	int err = fill_segment(&segment, &id->key, id->remote_isn, ifindex);
+	int err = fill_segment(relay, &segment, &id->key, id->remote_isn, ifindex);
 
 	if (err)
 		return err;

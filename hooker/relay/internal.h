@@ -128,6 +128,13 @@ struct relay_stats {
 	uint64_t stall_max_ns;		   /* longest time without an answer before one did */
 };
 
+/* The link-layer address of an interface, for a while. */
+struct relay_address {
+	uint32_t ifindex; /* 0 = of none */
+	uint8_t mac[6];
+	uint64_t until; /* ns */
+};
+
 struct hk_relay {
 	struct hk_attach *attach;
 	struct event_base *base;
@@ -138,8 +145,9 @@ struct hk_relay {
 	struct redirect *redirect;
 	struct pairs *pairs;
 	struct look_bpf *look; /* NULL: this kernel can't tell what an application has not read */
-	uint64_t *bounds;      /* hk_bounds; NULL: writers cannot be braked */
-	uint64_t memory;       /* bytes of all connections */
+	struct relay_address address;
+	uint64_t *bounds; /* hk_bounds; NULL: writers cannot be braked */
+	uint64_t memory;  /* bytes of all connections */
 	bool full;
 	struct event *pressure;
 	struct ring_buffer *events;
