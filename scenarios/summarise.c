@@ -128,7 +128,11 @@ static void collect(const struct input *in, const char *mode, const char *file, 
 	}
 }
 
-static int print_estimate(const double *x, size_t n, unsigned long seed)
+/*
+ * Whether two columns are an interval or a range, @told tells: the row's n. Differences of fewer pairs
+ * than an interval needs, in a row that has enough transfers, have neither.
+ */
+static int print_estimate(const double *x, size_t n, size_t told, unsigned long seed)
 {
 	struct stats_estimate e;
 	int err;
@@ -138,9 +142,13 @@ static int print_estimate(const double *x, size_t n, unsigned long seed)
 		return 0;
 	}
 	err = stats_estimate(x, n, seed, &e);
-	if (!err)
+	if (err)
+		return err;
+	if (n < STATS_INTERVAL_LEAST && told >= STATS_INTERVAL_LEAST)
+		printf(",%.3f,,", e.median);
+	else
 		printf(",%.3f,%.3f,%.3f", e.median, e.low, e.high);
-	return err;
+	return 0;
 }
 
 /*
@@ -229,9 +237,9 @@ static int print_row(const struct input *in, const char *mode, const json_t *fil
 	       text(in->run, "backend"), text(in->run, "clock"), text(in->run, "kernel"), mode,
 	       text(file, "name"), json_integer_value(json_object_get(file, "bytes")), row.n,
 	       row.failed);
-	err = print_estimate(row.ms, row.n, in->seed);
+	err = print_estimate(row.ms, row.n, row.n, in->seed);
 	if (!err)
-		err = print_estimate(row.delta, row.paired, in->seed);
+		err = print_estimate(row.delta, row.paired, row.n, in->seed);
 	printf(",%s,%s\n", row.observed, verdict(in, mode, &row));
 	if (!err && effects)
 		err = print_effects(effects, mode, text(file, "name"), &row, &tcp);
@@ -365,7 +373,8 @@ int main(int argc, char **argv)
 		.options = options,
 		.parser = parse_option,
 		.args_doc = "RUN.json CELLS.jsonl",
-		.doc = "Print summary.csv: medians, 95 % bootstrap intervals, deltas to tcp.",
+		.doc = "Print summary.csv: medians, 95 % bootstrap intervals (of fewer than six: the range), "
+		       "deltas to tcp.",
 	};
 	struct input in = { 0 };
 	json_error_t bad;

@@ -81,9 +81,11 @@ sweep_left() { # POINTS
 
 # Every point finished, of this very configuration and these programs, on one clock: one table.
 sweep_merge() {
-	local value key clock='' first=1
+	local value key clock=''
+	local -a values
+	mapfile -t values < <(sweep_values)
 	key=$(sweep_key)
-	while IFS= read -r value; do
+	for value in "${values[@]}"; do
 		local run=$result/$value/run.json
 		[[ $(sweep_state_of "$result/$value") == finished ]] ||
 			die "$key=$value is not finished; the same command continues"
@@ -92,11 +94,8 @@ sweep_merge() {
 		[[ -z $clock || $(jq -r .clock "$run") == "$clock" ]] ||
 			die "$key=$value was measured by another clock than the points before it: clocks are never mixed"
 		clock=$(jq -r .clock "$run")
-		awk -v first=$first -v key="$key" -v value="$value" -v OFS=, '
-			NR == 1 { if (first) print "key,value", $0; next }
-			{ print key, value, $0 }' "$result/$value/summary.csv"
-		first=0
-	done < <(sweep_values) >"$result/sweep.csv.tmp"
+	done
+	sweep_table "$result" "$key" "${values[@]}" >"$result/sweep.csv.tmp"
 	mv "$result/sweep.csv.tmp" "$result/sweep.csv"
 }
 

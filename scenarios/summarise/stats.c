@@ -47,7 +47,13 @@ int stats_estimate(const double *x, size_t n, unsigned long seed, struct stats_e
 	if (!medians || !copy)
 		goto out;
 	memcpy(copy, x, n * sizeof(*copy));
-	e->median = stats_median(copy, n);
+	e->median = stats_median(copy, n); /* sorts */
+	if (n < STATS_INTERVAL_LEAST) {
+		e->low = copy[0];
+		e->high = copy[n - 1];
+		err = 0;
+		goto out;
+	}
 	err = stats_bootstrap_medians(x, n, seed, medians, STATS_RESAMPLES);
 	if (err)
 		goto out;

@@ -56,18 +56,20 @@ rule() { # REPS REPS_MAX PRECISION
 	config_check
 }
 
-plan 11
+plan 13
 rule 3 9 2%
-is 'narrow from the beginning: stops after REPS' "$(made 100 101)" '3 precision of 9'
+is 'narrow from the beginning: stops when there is an interval' "$(made 100 101)" '6 precision of 9'
 is 'one cell that scatters by 20 %: goes on to REPS_MAX' "$(made 100 '80 120 80 120 80 120 80 120 80')" '9 - of 9'
-# Of 101 to 103 the half width is 1 %, of 97 to 103 it is 3 %.
-is 'half the width counts: 1 % is within 2 %' "$(made 100 '101 102 103')" '3 precision of 9'
-# Three of five draws are the one extreme with a probability above 2.5 %, four of six with less (binomial).
-is 'and 3 % is not, until more repetitions make it narrow' "$(made 100 '97 100 103 100')" '6 precision of 9'
+is 'half the width counts: 1.5 % is within 2 %' "$(made 100 '99 102 99 102 99 102')" '6 precision of 9'
+# Three of six draws are the one extreme with a probability above 2.5 %, four of seven with less (binomial).
+is 'and 2.5 % is not, until more repetitions make it narrow' "$(made 100 '90 100')" '7 precision of 9'
 is 'each cell counts, tcp too' "$(made '80 120 80 120 80 120 80 120 80' 100)" '9 - of 9'
-is 'a warm-up that was slow does not' "$(CONFIG[WARMUP]=3; made '100' '100')" '3 precision of 9'
-is 'a mode that cannot be had keeps nobody waiting' "$(made 100 u)" '3 precision of 9'
-is 'nor do transfers that failed' "$(made 100 'x 100 100')" '3 precision of 9'
+is 'a warm-up that was slow does not' "$(CONFIG[WARMUP]=3; made '100' '100')" '6 precision of 9'
+is 'a mode that cannot be had keeps nobody waiting' "$(made 100 u)" '6 precision of 9'
+is 'nor does one that always fails' "$(made 100 x)" '6 precision of 9'
+is 'six transfers are needed, not six attempts' "$(made 100 'x 100 100')" '7 precision of 9'
+rule 3 5 2%
+is 'a REPS_MAX without an interval: all of them' "$(made 100 101)" '5 - of 5'
 rule 5 5 2%
 is 'REPS_MAX as REPS: exactly that many' "$(made 100 '80 120')" '5 - of 5'
 rule 3 9 ''

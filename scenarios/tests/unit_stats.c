@@ -92,6 +92,49 @@ static void test_interval(void **state)
 	assert_float_equal(c.high, 21, 0);
 }
 
+/* Five values cannot hold a 95 % interval: smallest and largest, whatever the seed. Six can. */
+static void test_few(void **state)
+{
+	const double x[] = { 5, 1, 9, 3, 7, 11 };
+
+	(void)state;
+	for (unsigned long seed = 1; seed <= 20; seed++) {
+		struct stats_estimate e;
+
+		assert_int_equal(stats_estimate(x, 3, seed, &e), 0);
+		assert_float_equal(e.median, 5, 0);
+		assert_float_equal(e.low, 1, 0);
+		assert_float_equal(e.high, 9, 0);
+		assert_int_equal(stats_estimate(x, 5, seed, &e), 0);
+		assert_float_equal(e.median, 5, 0);
+		assert_float_equal(e.low, 1, 0);
+		assert_float_equal(e.high, 9, 0);
+		assert_int_equal(stats_estimate(x, 6, seed, &e), 0);
+		assert_float_equal(e.median, 6, 0);
+		assert_true(e.low > 1 && e.high < 11);
+	}
+}
+
+/* How often the range of three holds the median: three times in four, which is why it is called a range. */
+static void test_few_coverage(void **state)
+{
+	enum { MANY = 4000 };
+	unsigned int seed = 54321;
+	int held = 0;
+
+	(void)state;
+	for (int sample = 0; sample < MANY; sample++) {
+		struct stats_estimate e;
+		double x[3];
+
+		for (int i = 0; i < 3; i++)
+			x[i] = -log((rand_r(&seed) + 1.0) / (RAND_MAX + 2.0));
+		assert_int_equal(stats_estimate(x, 3, sample, &e), 0);
+		held += e.low <= M_LN2 && M_LN2 <= e.high;
+	}
+	assert_in_range(held, MANY * 72 / 100, MANY * 78 / 100);
+}
+
 /* Of 200 samples of 21 from a known distribution, about 95 % of the intervals hold its median. */
 static void test_coverage(void **state)
 {
@@ -172,10 +215,16 @@ static void test_line_published(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_median),		 cmocka_unit_test(test_bootstrap_published),
-		cmocka_unit_test(test_bootstrap_exact),	 cmocka_unit_test(test_interval),
-		cmocka_unit_test(test_coverage),	 cmocka_unit_test(test_cliffs_delta),
-		cmocka_unit_test(test_fences_published), cmocka_unit_test(test_line_published),
+		cmocka_unit_test(test_median),
+		cmocka_unit_test(test_bootstrap_published),
+		cmocka_unit_test(test_bootstrap_exact),
+		cmocka_unit_test(test_interval),
+		cmocka_unit_test(test_coverage),
+		cmocka_unit_test(test_cliffs_delta),
+		cmocka_unit_test(test_fences_published),
+		cmocka_unit_test(test_line_published),
+		cmocka_unit_test(test_few),
+		cmocka_unit_test(test_few_coverage),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
