@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # The slowest of many clients at once, against how many there are (the number in the file's name).
-# Set before: csv (summary.csv), out, term, modes.
+# Set before: csv (summary.csv), out, term, modes, spread.
 load 'plots/style.gp'
 
 set lmargin at screen 0.07
@@ -8,7 +8,7 @@ set rmargin at screen 0.985
 set bmargin at screen 0.235
 set tmargin at screen 0.875
 set label 1 '{/:Bold Many clients at the same instant: when the slowest has its 3 KB}' at screen 0.012,0.955 left tc rgb ink font ',15'
-set label 2 'median, 95 % interval' at screen 0.988,0.955 right tc rgb '#555555' font ',11'
+set label 2 'median, '.spread at screen 0.988,0.955 right tc rgb '#555555' font ',11'
 set grid ytics lc rgb '#e4e4e4' lt 1
 set logscale xy
 set xlabel 'connections at once' tc rgb ink offset 0,0.4

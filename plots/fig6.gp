@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-# Figure 6: how long each file takes by each mode, with 95 % intervals, and what the paper measured.
-# Set before: csv, transfers (each one's time), out, term, files and modes (words, in order), labels (a word a file, _ = space).
+# Figure 6: how long each file takes by each mode, with its spread, and what the paper measured.
+# Set before: csv, transfers (each one's time), out, term, files and modes (words, in order), labels (a word a file, _ = space), spread.
 load 'plots/style.gp'
 
 paper_ms = 55.0
@@ -12,7 +12,7 @@ signed(x) = sprintf(x < 0 ? '−%s' : '+%s', abs(x) < 10 ? sprintf('%.1f', abs(x
 
 set multiplot layout 1,words(files) margins 0.065,0.985,0.235,0.845 spacing 0.055,0
 set label 1 '{/:Bold Completion time by transport}' at screen 0.012,0.955 left tc rgb ink font ',15'
-set label 2 'median, 95 % interval, every transfer (○ outlier), difference to tcp' at screen 0.988,0.955 right tc rgb '#555555' font ',11'
+set label 2 'median, '.spread.', every transfer (○ outlier), difference to tcp' at screen 0.988,0.955 right tc rgb '#555555' font ',11'
 set style fill solid 0.9 noborder
 set boxwidth 0.72
 set xtics rotate by 35 right scale 0

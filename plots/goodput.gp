@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# A sweep: goodput against what was swept, a panel a file, a line a mode, with 95 % intervals.
+# A sweep: goodput against what was swept, a panel a file, a line a mode, with its spread.
 # Set before: as sweep.gp has it.
 load 'plots/style.gp'
 
@@ -9,7 +9,7 @@ mbit(ms) = ms > 0 ? column(10) * 8e-3 / ms : NaN
 
 set multiplot layout 1,words(files) margins 0.065,0.985,0.235,0.845 spacing 0.055,0
 set label 1 sprintf('{/:Bold Goodput of one transfer, by %s}', axis) at screen 0.012,0.955 left tc rgb ink font ',15'
-set label 2 'median, 95 % interval' at screen 0.988,0.955 right tc rgb '#555555' font ',11'
+set label 2 'median, '.spread at screen 0.988,0.955 right tc rgb '#555555' font ',11'
 set grid ytics lc rgb '#e4e4e4' lt 1
 set xlabel axis tc rgb ink offset 0,0.4
 # By place: losses lie so far apart that the small ones would stand on each other.

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # Completion time against size: whole on the left, what a mode adds to tcp on the right.
-# Set before: csv (summary.csv), out, term, modes.
+# Set before: csv (summary.csv), out, term, modes, spread.
 load 'plots/style.gp'
 
 set multiplot layout 1,2 margins 0.07,0.985,0.235,0.845 spacing 0.075,0
 set label 1 '{/:Bold Completion time of one transfer, by size}' at screen 0.012,0.955 left tc rgb ink font ',15'
-set label 2 'median, 95 % interval' at screen 0.988,0.955 right tc rgb '#555555' font ',11'
+set label 2 'median, '.spread at screen 0.988,0.955 right tc rgb '#555555' font ',11'
 set grid ytics lc rgb '#e4e4e4' lt 1
 set logscale x
 set xrange [1400:200e6]

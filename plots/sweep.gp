@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-# A sweep: completion time against what was swept, a panel a file, a line a mode, with 95 % intervals.
+# A sweep: completion time against what was swept, a panel a file, a line a mode, with its spread.
 # Set before: csv (x, then the columns of sweep.csv), out, term, key, names (the values), files, modes, labels,
-# numeric (1: x is a number, on a logarithmic scale; 0: a place among the names).
+# numeric (1: x is a number, on a logarithmic scale; 0: a place among the names), spread (what the bars are).
 load 'plots/style.gp'
 
 axis = key eq 'LOSS' ? 'loss in each direction, %' : key eq 'RTT' ? 'round-trip time, ms' : \
@@ -10,7 +10,7 @@ mine(f, m) = strcol(9) eq f && strcol(8) eq m && strlen(strcol(13))
 
 set multiplot layout 1,words(files) margins 0.075,0.985,0.235,0.845 spacing 0.06,0
 set label 1 sprintf('{/:Bold Completion time of one transfer, by %s}', axis) at screen 0.012,0.955 left tc rgb ink font ',15'
-set label 2 'median, 95 % interval' at screen 0.988,0.955 right tc rgb '#555555' font ',11'
+set label 2 'median, '.spread at screen 0.988,0.955 right tc rgb '#555555' font ',11'
 set grid ytics lc rgb '#e4e4e4' lt 1
 set xlabel axis tc rgb ink offset 0,0.4
 if (numeric) {
