@@ -42,9 +42,10 @@ def table_block($class): . + {t: "table", class: $class};
 def scenario_blocks($n): . as $s
 	| [{t: "h2", id: "scenario-\(.name)", x: named}]
 	+ (if .about | length > 0 then [{t: "p", x: .about}] else [] end)
+	+ [{t: "p", x: (.runs | map(.kernel | orelse("unknown")) | distinct | "Measured \($s.runs | map(.started[0:10]) | [min, max] | from_to): \($s | origin), kernel\(if length > 1 then "s" else "" end) \(join(", ")).")}]
 	+ figure_of($n)
-	+ (if .kind == "sweep" then [{t: "ul", x: sweep_notes}, {t: "p", x: "Medians in ms, by \(.key):"}, (.rows | sweep_table($s.values) | table_block("results"))]
-		+ (.rows | sweep_goodput_table($s.values) | if . then [{t: "p", x: "The same as goodput in Mbit/s:"}, table_block("results")] else [] end)
+	+ (if .kind == "sweep" then [{t: "ul", x: sweep_notes}, {t: "p", x: "Medians in ms, by \(.key), n = \(repeated):"}, (.rows | sweep_table($s.values) | table_block("results"))]
+		+ (.rows | sweep_goodput_table($s.values) | if . then [{t: "p", x: "The same as goodput in Mbit/s, n = \($s | repeated):"}, table_block("results")] else [] end)
 	   elif .kind == "table" then
 		[{t: "ul", x: (.rows | notes)}, (.rows | firsts | results_table | table_block("results"))]
 		+ (if any(.run.files[]; .parallel > 1) then null else .rows | apart end | if . then [{t: "h3", x: "Where the largest file’s time goes"}, table_block("apart")] else [] end)
@@ -57,10 +58,10 @@ def scenario_blocks($n): . as $s
 def methods: [
 	"Completion time runs from just before connect() until the client has read the end of the stream, on the client’s clock.",
 	"Modes of one file stand together in each repetition, in a shuffled order. Before each cell the client waits a recorded random time of up to 50 ms.",
-	"Medians, with 95 % percentile bootstrap intervals (10 000 resamples, seeded). Differences are paired: each transfer is compared with the plain TCP transfer of the same file in the same repetition.",
+	"n is the number of transfers that passed. Medians, with 95 % percentile bootstrap intervals (10 000 resamples, seeded). Where n is below 6 there is no such interval: what is shown is the range, the least to the most, which for n = 3 holds the median in three cases of four. No claim is judged by a range. Differences are paired: each transfer is compared with the plain TCP transfer of the same file in the same repetition.",
 	"δ is Cliff’s delta to tcp: how much more often a transfer of the mode is slower than one of tcp than faster; 0 no difference, 1 always slower, −1 always faster. Below 0.147 in size it is called negligible, from 0.474 large (Romano et al., 2006).",
 	"Outliers lie more than one and a half interquartile ranges outside the quartiles (Tukey). They are shown and counted, never left out.",
-	"Repetitions: at least REPS, then until half of every 95 % interval is at most PRECISION of its median, at most REPS_MAX, or until the time allowed is over. Stopping when an interval is narrow makes intervals slightly too narrow; that is why there is a minimum.",
+	"Repetitions: at least REPS, then until half of every 95 % interval (which needs six transfers) is at most PRECISION of its median, at most REPS_MAX, or until the time allowed is over. Stopping when an interval is narrow makes intervals slightly too narrow; that is why there is a minimum.",
 	"A transfer counts only if the client exits with 0, every byte equals the original’s, and the capture on the router proves the transport: nothing lost while capturing, every checksum right, at least 99 % of payload bytes in the asked protocol.",
 	"The hosts fill their checksums themselves (transmit checksum offload is off), so that what the router sees is what a wire would carry. That holds for all modes.",
 	"Clocks are never mixed: a table is of virtual or of real time, and what would mix them is refused."];
@@ -82,8 +83,8 @@ def rerun: .scenarios as $s | if .kind == "suite" then ["make eval SCENARIO=all"
 		+ (if $m.run.config.KERNEL | orelse(null) and $m.kind != "sweep" then " KERNEL=\($m.run.config.KERNEL)" else "" end)] end
 	+ ["make bench                         # Table 2, as root", "make plots                         # this page and its figures from what is recorded"];
 
-def claim_rows: {head: ["the paper says", "where", "here", "because"], rows: [.[] | {class: "ok", first: false,
-	cells: [(if .figure then {link: "#scenario-\(.figure)", x: .says} else .says end), .where, {badge: .verdict}, .because]}]};
+def claim_rows: {head: ["the paper says", "where", "here", "by which run", "because"], rows: [.[] | {class: "ok", first: false,
+	cells: [(if .figure then {link: "#scenario-\(.figure)", x: .says} else .says end), .where, {badge: .verdict}, .by, .because]}]};
 
 def blocks: . as $doc | (.scenarios | main_run) as $main | ([.scenarios[].rows[]?.failed] | add // 0) as $bad
 	| [{t: "kicker", x: "Hooker · \(if .kind == "suite" then "all scenarios" else "scenario \($main.name)" end) · \(.started)"},
@@ -91,13 +92,15 @@ def blocks: . as $doc | (.scenarios | main_run) as $main | ([.scenarios[].rows[]
 	   (if any(.scenarios[]; (.rows | length) > 0) then {t: "status", x: status_line, good: ($bad == 0)} else empty end)]
 	+ (if any(.scenarios[]; .name == "paper") then
 		[{t: "h2", id: "claims", x: "What the paper claims, and what was found"},
-		 {t: "p", x: "Each verdict is computed from the recorded results when this page is written."},
+		 {t: "p", x: "Each verdict is computed from the recorded results of the runs it names when this page is written."},
 		 (claims as $claims | $claims | (claim_rows
 			| .rows |= map(.cells[0] |= (if type == "object" and (. as $c | any($doc.scenarios[]; "#scenario-\(.name)" == $c.link) | not) then .x else . end))) | table_block("claims"))] else [] end)
 	+ ([range(.scenarios | length) as $i | .scenarios[$i] | scenario_blocks(if .figure == "fig6.svg" then 6 else "S\($i)" end)[]])
-	+ [{t: "h2", id: "table1", x: "Table 1: the testbed as it was"}, ($main.run | testbed_table | table_block("plain"))]
+	+ [{t: "h2", id: "table1", x: "Table 1: the testbed as it was"}]
+	+ (if .scenarios | length > 1 then [{t: "p", x: "Of scenario \($main.name). The others are runs of their own: commit, repetitions and kernel of each stand under its heading, everything else in its run.json."}] else [] end)
+	+ [($main.run | testbed_table | table_block("plain"))]
 	+ [{t: "h2", id: "table2", x: "Table 2: what Hooker adds, on this machine’s own processor"}]
-	+ (if .bench then [{t: "p", x: "Real time, no link and no delay: never to be set beside the virtual milliseconds above. \(.machine | if . then "Measured \(.date // "") on \(.cpu // "?"), Linux \(.kernel // "?"), commit \((.commit // "unknown")[0:12])." else "" end) The paper’s Table 2 is a picture; what its text and its authors’ public files say stands beside."},
+	+ (if .bench then [{t: "p", x: "Real time, no link and no delay: never to be set beside the virtual milliseconds above. \(.machine | if . then "Measured \(.date // "") on \(.cpu // "?"), Linux \(.kernel // "?"), commit \((.commit // "unknown")[0:12]), \(.rounds // "?") rounds.\(if busy then " The machine was not idle: its load average was \(.load_before) when this began, and processor seconds count the whole machine, whatever else ran." else "" end)" else "" end) The paper’s Table 2 is a picture; what its text and its authors’ public files say stands beside."},
 		(.bench | bench_table | table_block("results"))]
 	   else [{t: "p", x: "Not measured yet: `make bench`, as root, measures deployment, throughput, latency, processor and memory in real time; the next `make plots` shows them here."}] end)
 	+ [{t: "h2", id: "methods", x: "How it was measured"}, {t: "ul", x: (methods + [$main.run.capture | capture_method] + ([$doc.scenarios[].run.peers // {} | to_entries[] | "\(.key): \(.value)"] | unique))},

@@ -2,11 +2,14 @@
 # The tables of the report: {head, rows}. Input of most: a run (run.json) or its rows.
 include "format";
 
-def results_table: {head: ["file", "mode", "n", "median ms", "95 % interval", "Δ to tcp, ms", "95 % interval", "δ", "outliers", "on the wire", "verdict"],
+def results_table: map(.n | select(. > 0)) as $n | (all($n[]; . < interval_least) and ($n | length > 0)) as $ranges
+	| (if $ranges then "range" else "95 % interval" end) as $spread
+	| def told($n): if . != "" and $n < interval_least and ($ranges | not) then "range \(.)" else . end;
+	{head: ["file", "mode", "n", "median ms", $spread, "Δ to tcp, ms", $spread, "δ", "outliers", "on the wire", "verdict"],
 	rows: [.[] | {class: .verdict, first: .first, cells: [.file, .mode, (.n | tostring) + (if .failed > 0 then " (+\(.failed) failed)" else "" end),
-		(.median_ms | ms), span(.ci95_low_ms; .ci95_high_ms),
+		(.median_ms | ms), (.n as $n | span(.ci95_low_ms; .ci95_high_ms) | told($n)),
 		(if .mode == "tcp" then "" else .delta_ms | signed end),
-		(if .mode == "tcp" then "" else signed_span(.delta_ci95_low_ms; .delta_ci95_high_ms) end),
+		(if .mode == "tcp" then "" else .n as $n | signed_span(.delta_ci95_low_ms; .delta_ci95_high_ms) | told($n) end),
 		(if .mode == "tcp" then "" else .cliffs_delta | if . == null then "" else fixed(2) end end),
 		(.outliers // "" | tostring), (.observed_protocol | orelse("–")), .verdict]}]};
 
