@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # Start-up: 510 KB on each link, a point a transfer; on the narrow one also what the connection beside took.
-# Set before: csv (link,variant,file,rep,ms,dropped,beside_ms), out, term.
+# Set before: csv (link,variant,file,rep,ms,dropped,beside_ms,status), out, term.
 load 'plots/style.gp'
 
 links = 'wide narrow narrow+tcp'
@@ -17,7 +17,9 @@ panel(p, link, file) = link eq word(links, p < 4 ? p : 3) && file eq 'image-510K
 array step[4]
 do for [p=1:4] {
 	stats csv skip 1 using (panel(p, strcol(1), strcol(3)) ? column(p < 4 ? 5 : 7) : NaN) nooutput
-	step[p] = nice(STATS_max / 4)
+	# A panel whose transfers all failed has none.
+	step[p] = exists('STATS_max') ? nice(STATS_max / 4) : 0
+	undefine STATS_*
 }
 
 set multiplot layout 1,4 margins 0.135,0.985,0.13,0.845 spacing 0.03,0
@@ -33,7 +35,7 @@ do for [p=1:4] {
 	set title word(titles, p) offset 0,-0.4 tc rgb ink
 	# The names stand once, on the left.
 	if (p > 1) { set ytics 1,1,words(variants); set format y '' }
-	set xtics 0,step[p]
+	if (step[p]) { set xtics 0,step[p]; set xrange [0:*] } else { set xtics 0,1; set xrange [0:1] }
 	plot csv skip 1 using (panel(p, strcol(1), strcol(3)) ? column(p < 4 ? 5 : 7) : NaN):(place(strcol(2))):(mode_colour(mode(strcol(2)))) \
 		with points pt 7 ps 0.7 lc rgb variable
 	unset label 1

@@ -17,4 +17,5 @@ program_main() {
 	record_environment
 	record_state finished
 	publish
+	tell_outcome
 }

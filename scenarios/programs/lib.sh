@@ -22,8 +22,9 @@ hosts_memory
 mkdir -p "$work/env" "$work/data"
 
 # program_warm CMD…: read it from the host's disk now. In virtual time the guest's clock leaps while it
-# waits for that disk, and events would come too early.
-program_warm() { "$@" >/dev/null 2>&1 || true; }
+# waits for that disk, and events would come too early. In a subshell, which `on` replaces: what fails here is no end
+# of the program.
+program_warm() { ("$@") >/dev/null 2>&1 || true; }
 
 # queue_limit RATE_MBIT: netem's limit for a queue of one bandwidth-delay product. It holds the packets of
 # half a round-trip time besides, which are under way.
@@ -59,6 +60,22 @@ frames() {
 # round-trip time before the router sent on the server's first frame.
 connected() {
 	frames "$1" "src $2" | awk -v s="$3" -v rtt="${RTT%ms}" 'NR == 1 { d = $1 - s - rtt / 1000 } END { printf "%.6f", d }'
+}
+
+# fetched RC: the status of the transfer by `stream fetch`, whose exit code that is and whose JSON is in $fast/fetch; a
+# client that was killed left none. A status stands in a CSV: without commas.
+fetched() {
+	local status
+	[[ -s $fast/fetch ]] || echo '{"error": "the client says nothing"}' >"$fast/fetch"
+	status=$(jq -r 'if .error == null and .identical then "ok" else .error // "other bytes were received" end' "$fast/fetch" | tr -d ,)
+	(($1 == 0)) || status="exit $1: $status"
+	printf '%s' "$status"
+}
+
+# not_started KEY: why, as the status of each row that there would have been.
+not_started() {
+	say "$1: ${broken[$1]}"
+	printf '%s' "${broken[$1]//,/;}"
 }
 
 # program_end: data.csv, and whatever else the program put beside it, becomes the result.
