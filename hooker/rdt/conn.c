@@ -298,6 +298,11 @@ void rdt_trim(struct rdt_conn *c)
 	}
 }
 
+uint64_t rdt_waiting_since(const struct rdt_conn *c)
+{
+	return c->flying ? c->st.waiting_since : 0;
+}
+
 void rdt_stats(const struct rdt_conn *c, struct rdt_stats *st)
 {
 	*st = c->st;
@@ -312,8 +317,7 @@ void rdt_stats(const struct rdt_conn *c, struct rdt_stats *st)
 	st->memory = sizeof(*c) + c->out.cap + c->in.cap + c->log.cap * sizeof(struct packet) +
 		     (c->acked.cap + c->held.cap + c->seen.cap) * sizeof(struct rdt_range);
 	st->last_heard = c->last_heard;
-	if (!c->flying)
-		st->waiting_since = 0;
+	st->waiting_since = rdt_waiting_since(c);
 	st->pto_count = c->pto_count;
 	st->jumped = c->jumped;
 	st->retreated = c->retreated;

@@ -280,5 +280,7 @@ struct rdt_stats {
 	bool cwnd_limited, credit_limited;
 };
 void rdt_stats(const struct rdt_conn *conn, struct rdt_stats *st);
+/* waiting_since alone, for each frame. */
+uint64_t rdt_waiting_since(const struct rdt_conn *conn);
 
 #endif

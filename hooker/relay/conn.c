@@ -232,10 +232,7 @@ uint64_t *conn_answered_at(struct conn *conn)
 
 uint64_t conn_silent_since(const struct conn *conn)
 {
-	struct rdt_stats stats;
-
-	rdt_stats(conn->rdt, &stats);
-	return stats.waiting_since;
+	return rdt_waiting_since(conn->rdt);
 }
 
 int conn_input(struct conn *conn, uint64_t now, const struct rdt_frame *frame, struct iovec *direct)

@@ -3,6 +3,7 @@
 #include "hooker/relay/internal.h"
 
 #include <errno.h>
+#include <string.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
@@ -28,10 +29,22 @@ void input_flush(struct pending *pending, uint64_t now)
 	pending->count = 0;
 }
 
-static struct conn *find(struct hk_relay *relay, const struct rdt_frame *frame)
+static bool is_of(const struct conn *conn, const struct rdt_identity *id)
 {
-	struct conn *conn = conn_find(relay, &frame->id.key, frame->id.local_isn);
+	return conn->id.local_isn == id->local_isn &&
+	       !memcmp(&conn->id.key, &id->key, sizeof(id->key));
+}
 
+static struct conn *find(const struct pending *pending, const struct rdt_frame *frame)
+{
+	struct hk_relay *relay = pending->relay;
+	struct conn *conn;
+
+	/* The frame before is of the same connection as a rule. It lives until the batch is done. */
+	if (pending->conn && is_of(pending->conn, &frame->id))
+		conn = pending->conn;
+	else
+		conn = conn_find(relay, &frame->id.key, frame->id.local_isn);
 	if (!conn) {
 		/* Its announcement may be waiting behind this very datagram. */
 		relay_consume_events(relay);
@@ -71,12 +84,12 @@ int input_frame(struct pending *pending, uint64_t now, const struct rdt_frame *f
 		relay->stats.foreign++;
 		return -EPERM;
 	}
-	conn = find(relay, frame);
+	conn = find(pending, frame);
 	if (!conn) {
 		bool half = complete_handshake(relay, &frame->id);
 
 		/* Again in any case: sock_ops forgets what was half when it has announced the whole. */
-		conn = find(relay, frame);
+		conn = find(pending, frame);
 		if (!conn && half)
 			return 0; /* not yet accepted; the peer sends it again */
 	}
