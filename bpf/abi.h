@@ -100,9 +100,9 @@ struct hk_flow {
 	__u64 rx_packets; /* kernel: packets received on the transport; 0 = not yet in use */
 	__u64 changed_ns; /* CLOCK_MONOTONIC of the last state or reason change */
 	__u32 rtos;	  /* kernel: retransmission timeouts while redirected */
-	__u32 rx_seq;	  /* kernel: end of the newest segment received on the transport */
+	__u32 rx_seq;	  /* kernel: end of the newest segment received */
 	__u32 rx_ack;	  /* kernel: its acknowledgement number */
-	__u32 tx_seq;	  /* kernel: end of the newest segment sent on the transport */
+	__u32 tx_seq;	  /* kernel: end of the newest segment sent */
 	union {
 		__u32 tcp_tx; /* kernel: segments sent in TCP while the transport was being probed */
 		__u32 slot;   /* relay: its loopback pair, index into hk_pairs; or HK_SLOT_NONE */
@@ -110,7 +110,7 @@ struct hk_flow {
 	__u16 tcp_run;	  /* kernel: TCP segments received since the last one on the transport */
 	__u8 twice;	  /* kernel: how many of the next packets go on both, transport and TCP */
 	__u8 signal;	  /* kernel: how many of the next packets tell the peer of the fallback */
-	__u32 tcp_tx_seq; /* kernel: end of the newest segment sent in TCP before the transport */
+	__u32 tcp_tx_seq; /* kernel: end of the newest segment sent in TCP alone */
 	__u32 tcp_rx_seq; /* kernel: end of the newest segment received so: what a firewall knows */
 	__u32 first_us; /* kernel: low half of CLOCK_MONOTONIC at the first data on the transport, 0 = none */
 	__u8 probes; /* kernel: unanswered probes of a zero window */

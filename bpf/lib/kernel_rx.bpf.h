@@ -187,8 +187,21 @@ static __always_inline int hk_rx_unheard(const struct hk_flow *flow, const struc
 }
 
 /*
+ * A segment in TCP at the place of the next byte: what a firewall on the path has seen. No other may move that, for
+ * whoever names it can have a reset's number put right (hk_rx_reset()); a repeated segment is none of these.
+ */
+static __always_inline void hk_rx_beside(struct hk_flow *flow, __u32 seq, __u32 seq_end)
+{
+	if (seq != flow->tcp_rx_seq && seq != flow->rx_seq)
+		return;
+	flow->tcp_rx_seq = seq_end;
+	if (hk_seq_after(seq_end, flow->rx_seq))
+		flow->rx_seq = seq_end;
+}
+
+/*
  * A reset as hk_tx_reset() sends it: one that a firewall lets pass, which knows only what travelled in
- * TCP. Whoever can guess that sequence number could guess the right one.
+ * TCP. That number is one of 2^32 like the right one, and only segments that bore one of the two have moved it.
  */
 static __always_inline void hk_rx_reset(struct hk_flow *flow, const struct hk_flow_key *key,
 					struct tcphdr *tcp)
@@ -230,7 +243,7 @@ static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segment
 		return HK_RX_PASS;
 	if (tcp->urg || !flow->rx_packets) {
 		payload = hk_pkt_payload_len(ip, is_ip6) - tcp->doff * 4;
-		flow->tcp_rx_seq = bpf_ntohl(tcp->seq) + payload;
+		hk_rx_beside(flow, bpf_ntohl(tcp->seq), bpf_ntohl(tcp->seq) + payload);
 	}
 	/* Urgent data is in TCP on purpose (bpf/wire.h). */
 	if (tcp->urg || flow->state != HK_FLOW_ACTIVE || !flow->rx_packets ||

@@ -132,6 +132,13 @@ static __always_inline void hk_tx_count(struct hk_flow *flow, __u32 seq_end, __u
 	hk_counter_add(HK_COUNT_KERNEL_TX, segments);
 }
 
+/* Sent in TCP, for the first time: a firewall on the path will know it. */
+static __always_inline void hk_tx_beside(struct hk_flow *flow, __u32 seq_end)
+{
+	if (!hk_seq_after(flow->tx_seq, seq_end))
+		flow->tx_seq = flow->tcp_tx_seq = seq_end;
+}
+
 /* The packet travels on the transport, cut by the segmenter if need be. */
 static __always_inline int hk_tx_send(struct __sk_buff *skb, struct hk_flow *flow, __u32 seq_end,
 				      __u32 payload, const int is_ip6)
@@ -310,7 +317,7 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 	if (flow->state == HK_FLOW_TCP)
 		return TC_ACT_UNSPEC;
 	if (tcp->urg || !flow->rx_packets) {
-		flow->tcp_tx_seq = seq_end;
+		hk_tx_beside(flow, seq_end);
 		return tcp->urg ? TC_ACT_UNSPEC : hk_tx_probe(skb, flow, &key);
 	}
 	if (payload && !(flow->flags & HK_FLOW_ANSWERED))

@@ -10,6 +10,10 @@ cd "$(dirname "$0")/../.."
 transport=${TRANSPORT:-udp}
 stall_ms=${STALL_MS:-1000}
 STALL=$ROOT/build/hooker/tests/prog_stall
+SPOOF=$ROOT/build/hooker/tests/prog_spoof
+CLIENT=10.99.1.2
+protocol=17
+[[ $transport == udp ]] || protocol=136
 URL=http://$SERVER
 REMEMBER_S=20 # longer than a transfer at this rate takes
 RATE=8000000 # slow enough for a fault to come in time on a busy machine
@@ -193,12 +197,30 @@ strict_firewall()
 	fault_off
 }
 
+# spoofed HOW: under way, somebody who knows the ports only forges packets from the router. Nothing comes of it.
+spoofed()
+{
+	local client port fallbacks status=0
+	fallbacks=$(fallbacks)
+	background stall client "$STALL" "$SERVER" 80 video "$WORK/files/video" $RATE
+	client=$PID
+	wait_until 10 grep -q 'under way' "$WORK/stall.out" || status=1
+	port=$(on client "$HOOKER" flows --json | jq '.flows[] | select(.remote_port == 80 and .state == "active") | .local_port')
+	on router "$SPOOF" "$SERVER" 80 "$CLIENT" "$port" "$1" "$protocol" || status=1
+	wait "$client" || status=1
+	tail -1 "$WORK/stall.out" >"$WORK/stall.json"
+	stalled_less_than "$stall_ms" || status=1
+	(($(fallbacks) == fallbacks)) || status=1
+	tap_result "$transport: forged: $1 ($(result))" $status "$(<"$WORK/stall.out")"
+}
+
 cases_before=(drop drop-up drop-down reject strip strip-synack cookies)
 cases_during=(drop drop-up drop-down reject mtu kill-server kill-client restart-server restart-client)
+cases_spoofed=(reset)
 if [[ $transport != udp && ${FULL:-0} == 0 ]]; then
 	cases_before=(drop-down reject) cases_during=(drop mtu kill-server)
 fi
-plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + 3))
+plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + ${#cases_spoofed[@]} + 3))
 hosts_up
 on router nft -f - <<-EOF
 	table inet fault {
@@ -225,6 +247,9 @@ start_both
 for case in "${cases_during[@]}"; do
 	during "$case"
 	[[ $case != kill-* ]] || start "${case#kill-}" 0
+done
+for case in "${cases_spoofed[@]}"; do
+	spoofed "$case"
 done
 stop_both
 start_both 60
