@@ -90,7 +90,7 @@ static __always_inline __u16 hk_pkt_udplite_sum(void *ip, int is_ip6, void *udp,
 	return hk_csum_fold(sum);
 }
 
-/* Is sequence number @a no more than 2^26 (64 MB) away from @b? Guards against blind forgeries. */
+/* Is sequence number @a no more than 2^26 (64 MB) away from @b? One of 32 blind guesses is. */
 static __always_inline int hk_seq_near(__u32 a, __u32 b)
 {
 	return a - b + (1U << 26) <= (2U << 26);

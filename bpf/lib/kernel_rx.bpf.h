@@ -58,14 +58,25 @@ static __always_inline int hk_rx_has_option(const struct tcphdr *tcp, void *end)
 	       option[1] == bpf_htons(HK_OPT_EXID);
 }
 
-/* The flow was heard on the transport. Returns 0 if the segment cannot be the peer's. */
-static __always_inline int hk_rx_heard(struct hk_flow *flow, const struct tcphdr *tcp, void *end,
-				       __u32 payload)
+/*
+ * May the segment be the peer's? Whether it is, only TCP can judge, by window and checksum. A forged one that gets
+ * this far can carry rx_seq along, until hk_tx_acknowledged() puts it back, but not rx_ack beyond what was sent.
+ */
+static __always_inline int hk_rx_plausible(const struct hk_flow *flow, __u32 seq, __u32 ack)
+{
+	/* FIN counts as one more. */
+	return hk_seq_near(seq, flow->rx_seq) && hk_seq_near(ack, flow->rx_ack) &&
+	       !hk_seq_after(ack, flow->tx_seq + 1);
+}
+
+/* The flow was heard on the transport. */
+static __always_inline void hk_rx_heard(struct hk_flow *flow, const struct tcphdr *tcp, void *end,
+					__u32 payload)
 {
 	__u32 seq = bpf_ntohl(tcp->seq), ack = bpf_ntohl(tcp->ack_seq);
 
-	if (!hk_seq_near(seq, flow->rx_seq) || !hk_seq_near(ack, flow->rx_ack))
-		return 0;
+	if (!hk_rx_plausible(flow, seq, ack))
+		return;
 	flow->rx_packets++;
 	flow->tcp_run = 0;
 	flow->probes = flow->stuck = 0;
@@ -76,7 +87,6 @@ static __always_inline int hk_rx_heard(struct hk_flow *flow, const struct tcphdr
 		flow->rx_seq = seq + payload;
 	if (hk_seq_after(ack, flow->rx_ack))
 		flow->rx_ack = ack;
-	return 1;
 }
 
 /* Finds the flow of a packet of @transport, or the half-open one, and notes that it was heard. */
@@ -91,7 +101,8 @@ static __always_inline enum hk_rx hk_rx_find(const struct hk_flow_key *key,
 		if (flow->datapath != HK_DATAPATH_KERNEL || flow->agreed != transport)
 			return HK_RX_NOT_OURS;
 		*damage = flow->damage;
-		return hk_rx_heard(flow, tcp, end, payload) ? HK_RX_TAKE : HK_RX_DROP;
+		hk_rx_heard(flow, tcp, end, payload);
+		return HK_RX_TAKE;
 	}
 	/* The handshake ACK is still on its way to the socket, or is this packet. */
 	half = bpf_map_lookup_elem(&hk_half, key);
@@ -129,8 +140,7 @@ static __always_inline enum hk_rx hk_rx_accept(void *data, void *end, struct hk_
 	hk_pkt_key(&key, ip, is_ip6, 1, udp->source, udp->dest);
 	ret = hk_rx_find(&key, tcp, end, length - sizeof(*udp) - header, transport, &damage);
 	if (ret) {
-		hk_counter_inc(ret == HK_RX_DROP ? HK_COUNT_KERNEL_RX_MALFORMED :
-						   HK_COUNT_KERNEL_RX_UNKNOWN);
+		hk_counter_inc(HK_COUNT_KERNEL_RX_UNKNOWN);
 		return ret;
 	}
 	if (transport == IPPROTO_UDP)
@@ -247,8 +257,7 @@ static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segment
 	}
 	/* Urgent data is in TCP on purpose (bpf/wire.h). */
 	if (tcp->urg || flow->state != HK_FLOW_ACTIVE || !flow->rx_packets ||
-	    !hk_seq_near(bpf_ntohl(tcp->seq), flow->rx_seq) ||
-	    !hk_seq_near(bpf_ntohl(tcp->ack_seq), flow->rx_ack))
+	    !hk_rx_plausible(flow, bpf_ntohl(tcp->seq), bpf_ntohl(tcp->ack_seq)))
 		return HK_RX_PASS;
 	if (hk_rx_has_option(tcp, end)) {
 		/* The client has not heard us on the transport. Well under way, unless we have already

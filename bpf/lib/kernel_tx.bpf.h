@@ -122,13 +122,27 @@ static __always_inline void hk_tx_shorten(struct __sk_buff *skb, const int is_ip
 	tcp->check = ~hk_csum_fold(pseudo + bpf_csum_diff(0, 0, bytes, sizeof(bytes), 0));
 }
 
+static __always_inline void hk_tx_newest(struct hk_flow *flow, __u32 seq_end)
+{
+	if (hk_seq_after(seq_end, flow->tx_seq))
+		flow->tx_seq = seq_end;
+}
+
+/* What TCP acknowledges is certain. Forged packets may have carried rx_seq away, and the peer's are then implausible. */
+static __always_inline void hk_tx_acknowledged(struct hk_flow *flow, const struct tcphdr *tcp)
+{
+	__u32 ack = bpf_ntohl(tcp->ack_seq);
+
+	if (tcp->ack && !hk_seq_near(ack, flow->rx_seq))
+		flow->rx_seq = ack;
+}
+
 static __always_inline void hk_tx_count(struct hk_flow *flow, __u32 seq_end, __u32 payload,
 					__u32 segments)
 {
 	flow->tx_packets += segments;
 	flow->tx_bytes += payload;
-	if (hk_seq_after(seq_end, flow->tx_seq))
-		flow->tx_seq = seq_end;
+	hk_tx_newest(flow, seq_end);
 	hk_counter_add(HK_COUNT_KERNEL_TX, segments);
 }
 
@@ -239,8 +253,9 @@ static __always_inline int hk_tx_both(struct __sk_buff *skb, struct hk_flow *flo
 {
 	if (probe && ++flow->probes >= HK_STUCK_TRIES)
 		flow->stuck = 1;
-	hk_tx_copy(skb, HK_TX_COUNTED(flow->agreed));
+	/* Counted first: its acknowledgement may be back before the copy has returned. */
 	hk_tx_count(flow, seq_end, payload, 1);
+	hk_tx_copy(skb, HK_TX_COUNTED(flow->agreed));
 	if (probe || flow->twice == HK_TWICE_ON_RTO)
 		hk_tx_copy(skb, HK_TX_SHORT);
 	if (flow->twice)
@@ -314,8 +329,11 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 		hk_tx_reset(skb, flow, seq, is_ip6);
 		return TC_ACT_UNSPEC;
 	}
-	if (flow->state == HK_FLOW_TCP)
+	hk_tx_acknowledged(flow, tcp);
+	if (flow->state == HK_FLOW_TCP) {
+		hk_tx_newest(flow, seq_end);
 		return TC_ACT_UNSPEC;
+	}
 	if (tcp->urg || !flow->rx_packets) {
 		hk_tx_beside(flow, seq_end);
 		return tcp->urg ? TC_ACT_UNSPEC : hk_tx_probe(skb, flow, &key);

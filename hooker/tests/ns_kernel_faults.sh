@@ -216,9 +216,9 @@ spoofed()
 
 cases_before=(drop drop-up drop-down reject strip strip-synack cookies)
 cases_during=(drop drop-up drop-down reject mtu kill-server kill-client restart-server restart-client)
-cases_spoofed=(reset)
+cases_spoofed=(reset carry refuse)
 if [[ $transport != udp && ${FULL:-0} == 0 ]]; then
-	cases_before=(drop-down reject) cases_during=(drop mtu kill-server)
+	cases_before=(drop-down reject) cases_during=(drop mtu kill-server) cases_spoofed=(carry)
 fi
 plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + ${#cases_spoofed[@]} + 3))
 hosts_up
