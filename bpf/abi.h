@@ -113,8 +113,8 @@ struct hk_flow {
 	__u32 tcp_tx_seq; /* kernel: end of the newest segment sent in TCP alone */
 	__u32 tcp_rx_seq; /* kernel: end of the newest segment received so: what a firewall knows */
 	__u32 first_us; /* kernel: low half of CLOCK_MONOTONIC at the first data on the transport, 0 = none */
-	__u8 probes; /* kernel: unanswered probes of a zero window */
-	__u8 stuck;  /* kernel: neither way gets an answer; userspace may end the connection */
+	__u8 probes; /* kernel: unanswered probes of a zero window or of an idle connection */
+	__u8 stuck; /* kernel: timeouts or probes that neither way gets an answer to; 0 = few, all is well */
 	__u8 pad[2];
 };
 _Static_assert(sizeof(struct hk_flow) == 112, "hk_flow has no hidden padding");

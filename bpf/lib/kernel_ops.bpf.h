@@ -65,7 +65,7 @@ static __always_inline void hk_kernel_timeout(const struct hk_flow_key *key, __u
 		return;
 	/* In TCP after a fallback, or on both: if still nothing is answered, a firewall may think that
 	 * TCP's sequence numbers are out of the window it last saw. */
-	flow->stuck = earlier + 1 >= HK_STUCK_TRIES;
+	flow->stuck = earlier + 1 < HK_STUCK_TRIES ? 0 : earlier < 255 ? earlier + 1 : 255;
 	if (flow->state == HK_FLOW_TCP)
 		return;
 	flow->rtos++;

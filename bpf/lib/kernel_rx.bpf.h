@@ -69,6 +69,14 @@ static __always_inline int hk_rx_plausible(const struct hk_flow *flow, __u32 seq
 	       !hk_seq_after(ack, flow->tx_seq + 1);
 }
 
+/* The peer was heard: its acknowledgement, and that the flow is not stuck. */
+static __always_inline void hk_rx_answered(struct hk_flow *flow, __u32 ack)
+{
+	flow->probes = flow->stuck = 0;
+	if (hk_seq_after(ack, flow->rx_ack))
+		flow->rx_ack = ack;
+}
+
 /* The flow was heard on the transport. */
 static __always_inline void hk_rx_heard(struct hk_flow *flow, const struct tcphdr *tcp, void *end,
 					__u32 payload)
@@ -79,14 +87,12 @@ static __always_inline void hk_rx_heard(struct hk_flow *flow, const struct tcphd
 		return;
 	flow->rx_packets++;
 	flow->tcp_run = 0;
-	flow->probes = flow->stuck = 0;
 	/* A client repeats the option until it has heard us on the transport. */
 	if (!(flow->flags & HK_FLOW_ANSWERED) && !hk_rx_has_option(tcp, end))
 		flow->flags |= HK_FLOW_ANSWERED;
 	if (hk_seq_after(seq + payload, flow->rx_seq))
 		flow->rx_seq = seq + payload;
-	if (hk_seq_after(ack, flow->rx_ack))
-		flow->rx_ack = ack;
+	hk_rx_answered(flow, ack);
 }
 
 /* Finds the flow of a packet of @transport, or the half-open one, and notes that it was heard. */
@@ -255,9 +261,11 @@ static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segment
 		payload = hk_pkt_payload_len(ip, is_ip6) - tcp->doff * 4;
 		hk_rx_beside(flow, bpf_ntohl(tcp->seq), bpf_ntohl(tcp->seq) + payload);
 	}
+	if (!hk_rx_plausible(flow, bpf_ntohl(tcp->seq), bpf_ntohl(tcp->ack_seq)))
+		return HK_RX_PASS;
+	hk_rx_answered(flow, bpf_ntohl(tcp->ack_seq));
 	/* Urgent data is in TCP on purpose (bpf/wire.h). */
-	if (tcp->urg || flow->state != HK_FLOW_ACTIVE || !flow->rx_packets ||
-	    !hk_rx_plausible(flow, bpf_ntohl(tcp->seq), bpf_ntohl(tcp->ack_seq)))
+	if (tcp->urg || flow->state != HK_FLOW_ACTIVE || !flow->rx_packets)
 		return HK_RX_PASS;
 	if (hk_rx_has_option(tcp, end)) {
 		/* The client has not heard us on the transport. Well under way, unless we have already

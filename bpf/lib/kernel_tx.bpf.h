@@ -252,7 +252,7 @@ static __always_inline int hk_tx_both(struct __sk_buff *skb, struct hk_flow *flo
 				      __u32 payload, int probe, const int is_ip6)
 {
 	if (probe && ++flow->probes >= HK_STUCK_TRIES)
-		flow->stuck = 1;
+		flow->stuck = flow->probes;
 	/* Counted first: its acknowledgement may be back before the copy has returned. */
 	hk_tx_count(flow, seq_end, payload, 1);
 	hk_tx_copy(skb, HK_TX_COUNTED(flow->agreed));

@@ -18,18 +18,29 @@
 #include "hooker/base/log.h"
 #include "hooker/hooks/sockdestroy.h"
 
-#define PEERS_MAX 64 /* asked at the same time; others wait for the next second */
+#define SUSPECTS_MAX 64 /* at the same time; others wait until these are through */
+#define ANSWER_S     2	/* in which TCP's next attempt could have been answered */
 
 struct peer {
 	__u32 ip[4]; /* as in hk_flow_key */
 	bool answered;
 };
 
+struct suspect {
+	struct hk_flow_key key;
+	__u64 cookie;
+	__u8 timeouts; /* the flow's, when its peer began to answer; 0 = it does not */
+	int waited;    /* seconds since a further one */
+	bool seen;
+};
+
 struct hk_rescue {
 	int flows_fd, paths_fd;
 	int ping4, ping6; /* raw ICMP sockets, -1 = not open */
-	struct peer peers[PEERS_MAX];
-	int peer_count;
+	__u16 round;	  /* only answers to the last question count */
+	struct peer peers[SUSPECTS_MAX];
+	struct suspect suspects[SUSPECTS_MAX];
+	int peer_count, suspect_count;
 	int aborted;
 };
 
@@ -64,7 +75,11 @@ static __u16 icmp_checksum(const void *data, size_t len)
 static void ask4(struct hk_rescue *rescue, const __u32 ip[4])
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = ip[3] };
-	struct icmphdr echo = { .type = ICMP_ECHO, .un.echo.id = htons(getpid() & 0xffff) };
+	struct icmphdr echo = {
+		.type = ICMP_ECHO,
+		.un.echo.id = htons(getpid() & 0xffff),
+		.un.echo.sequence = htons(rescue->round),
+	};
 
 	if (rescue->ping4 < 0)
 		rescue->ping4 =
@@ -79,6 +94,7 @@ static void ask6(struct hk_rescue *rescue, const __u32 ip[4])
 	struct icmp6_hdr echo = { .icmp6_type = ICMP6_ECHO_REQUEST };
 
 	echo.icmp6_id = htons(getpid() & 0xffff);
+	echo.icmp6_seq = htons(rescue->round);
 	memcpy(&to.sin6_addr, ip, sizeof(to.sin6_addr));
 	if (rescue->ping6 < 0)
 		rescue->ping6 =
@@ -91,7 +107,7 @@ static void ask(struct hk_rescue *rescue, const __u32 ip[4])
 {
 	struct peer *peer;
 
-	if (find_peer(rescue, ip) || rescue->peer_count == PEERS_MAX)
+	if (find_peer(rescue, ip))
 		return;
 	peer = &rescue->peers[rescue->peer_count++];
 	memcpy(peer->ip, ip, sizeof(peer->ip));
@@ -126,7 +142,8 @@ static void take_answers4(struct hk_rescue *rescue)
 		struct icmphdr *icmp = (void *)(packet + header);
 
 		if (n >= (ssize_t)(header + sizeof(*icmp)) && icmp->type == ICMP_ECHOREPLY &&
-		    icmp->un.echo.id == htons(getpid() & 0xffff)) {
+		    icmp->un.echo.id == htons(getpid() & 0xffff) &&
+		    icmp->un.echo.sequence == htons(rescue->round)) {
 			ip[3] = from.sin_addr.s_addr;
 			heard(rescue, ip);
 		}
@@ -144,7 +161,8 @@ static void take_answers6(struct hk_rescue *rescue)
 	while (rescue->ping6 >= 0 && recvfrom(rescue->ping6, &icmp, sizeof(icmp), 0,
 					      (struct sockaddr *)&from, &len) > 0) {
 		if (icmp.icmp6_type == ICMP6_ECHO_REPLY &&
-		    icmp.icmp6_id == htons(getpid() & 0xffff)) {
+		    icmp.icmp6_id == htons(getpid() & 0xffff) &&
+		    icmp.icmp6_seq == htons(rescue->round)) {
 			memcpy(ip, &from.sin6_addr, sizeof(ip));
 			heard(rescue, ip);
 		}
@@ -174,37 +192,79 @@ static void abort_flow(struct hk_rescue *rescue, const struct hk_flow_key *key,
 	rescue->aborted++;
 }
 
+/*
+ * A link that comes back carries pings at once, TCP's next attempt may be a minute away: only that one, while the peer
+ * answered all the time, is proof.
+ */
+static void judge(struct hk_rescue *rescue, struct suspect *suspect, const struct hk_flow *flow)
+{
+	struct peer *peer = find_peer(rescue, suspect->key.remote_ip);
+
+	suspect->seen = true;
+	if (!peer || !peer->answered)
+		suspect->timeouts = suspect->waited = 0;
+	else if (!suspect->timeouts)
+		suspect->timeouts = flow->stuck;
+	else if (flow->stuck != suspect->timeouts && suspect->waited++ == ANSWER_S)
+		abort_flow(rescue, &suspect->key, flow);
+}
+
+static void suspect_flow(struct hk_rescue *rescue, const struct hk_flow_key *key,
+			 const struct hk_flow *flow)
+{
+	if (rescue->suspect_count == SUSPECTS_MAX)
+		return;
+	rescue->suspects[rescue->suspect_count++] = (struct suspect){
+		.key = *key,
+		.cookie = flow->cookie,
+		.seen = true,
+	};
+}
+
 static int visit(void *arg, const struct hk_flow_key *key, const struct hk_flow *flow)
 {
 	struct hk_rescue *rescue = arg;
-	struct peer *peer;
+	int i;
 
 	if (flow->datapath != HK_DATAPATH_KERNEL || !flow->stuck || flow->state == HK_FLOW_CLOSING)
 		return 0;
-	peer = find_peer(rescue, key->remote_ip);
-	if (peer && peer->answered)
-		abort_flow(rescue, key, flow);
+	for (i = 0; i < rescue->suspect_count; i++) {
+		struct suspect *suspect = &rescue->suspects[i];
+
+		if (suspect->cookie != flow->cookie || memcmp(&suspect->key, key, sizeof(*key)))
+			continue;
+		judge(rescue, suspect, flow);
+		return 0;
+	}
+	suspect_flow(rescue, key, flow);
 	return 0;
 }
 
-static int visit_ask(void *arg, const struct hk_flow_key *key, const struct hk_flow *flow)
+/* Who recovered, or has ended, is forgotten; the peers of all others are asked. */
+static void ask_for_suspects(struct hk_rescue *rescue)
 {
-	if (flow->datapath == HK_DATAPATH_KERNEL && flow->stuck && flow->state != HK_FLOW_CLOSING)
-		ask(arg, key->remote_ip);
-	return 0;
+	int i, kept = 0;
+
+	rescue->peer_count = 0;
+	rescue->round++;
+	for (i = 0; i < rescue->suspect_count; i++) {
+		if (!rescue->suspects[i].seen)
+			continue;
+		rescue->suspects[kept] = rescue->suspects[i];
+		rescue->suspects[kept].seen = false;
+		ask(rescue, rescue->suspects[kept++].key.remote_ip);
+	}
+	rescue->suspect_count = kept;
 }
 
 int hk_rescue_tick(struct hk_rescue *rescue, int stuck)
 {
 	rescue->aborted = 0;
-	if (rescue->peer_count) {
-		take_answers4(rescue);
-		take_answers6(rescue);
-		hk_flows_each(rescue->flows_fd, visit, rescue);
-	}
-	rescue->peer_count = 0;
+	take_answers4(rescue);
+	take_answers6(rescue);
 	if (stuck)
-		hk_flows_each(rescue->flows_fd, visit_ask, rescue);
+		hk_flows_each(rescue->flows_fd, visit, rescue);
+	ask_for_suspects(rescue);
 	return rescue->aborted;
 }
 

@@ -2,9 +2,9 @@
 /*
  * Connections that can go on neither on the transport nor in TCP: a firewall that follows TCP's
  * sequence numbers has not seen those that travelled on the transport, and drops what comes back to
- * TCP late. They look like a connection on a dead link, so the peer is asked by an ICMP echo: if it
- * answers, the connection is aborted, its application and the peer's hear of it within seconds, and
- * the path is remembered. If it does not answer, TCP's own patience decides.
+ * TCP late. They look like a connection on a dead link, so the peer is asked by an ICMP echo each second: if
+ * it answers, before and after an attempt of TCP that has no answer, the connection is aborted, its application
+ * and the peer's hear of it within seconds, and the path is remembered. If it does not, TCP's own patience decides.
  */
 #ifndef HOOKER_KERNEL_RESCUE_H
 #define HOOKER_KERNEL_RESCUE_H

@@ -116,6 +116,8 @@ before()
 
 fallbacks() { echo $(($(stat client counters.kernel_fallback) + $(stat server counters.kernel_fallback))); }
 
+fell_back() { (($(fallbacks) > $1)); }
+
 # during FAULT
 during()
 {
@@ -214,13 +216,34 @@ spoofed()
 	tap_result "$transport: forged: $1 ($(result))" $status "$(<"$WORK/stall.out")"
 }
 
+# outage [FAULT]: a link, perhaps in TCP after FAULT, that is dead for so long that TCP's next attempt comes seconds
+# after it is back: the transfer goes on then.
+outage()
+{
+	local client fallbacks
+	fallbacks=$(fallbacks)
+	background stall client "$STALL" "$SERVER" 80 video "$WORK/files/video" $RATE
+	client=$PID
+	wait_until 10 grep -q 'under way' "$WORK/stall.out" || return 1
+	if (($#)); then
+		fault_on "$1"
+		wait_until 10 fell_back "$fallbacks" || return 1
+	fi
+	on router nft add rule inet fault forward drop
+	sleep 7 # of TCP's attempts, 5 are in the first 6.2 s, the next one comes 6.4 s later
+	fault_off
+	wait "$client" || { cat "$WORK/stall.out"; return 1; }
+	tail -1 "$WORK/stall.out" | tee "$WORK/stall.json"
+	stalled_less_than 20000
+}
+
 cases_before=(drop drop-up drop-down reject strip strip-synack cookies)
 cases_during=(drop drop-up drop-down reject mtu kill-server kill-client restart-server restart-client)
 cases_spoofed=(reset carry refuse)
 if [[ $transport != udp && ${FULL:-0} == 0 ]]; then
 	cases_before=(drop-down reject) cases_during=(drop mtu kill-server) cases_spoofed=(carry)
 fi
-plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + ${#cases_spoofed[@]} + 3))
+plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + ${#cases_spoofed[@]} + 5))
 hosts_up
 on router nft -f - <<-EOF
 	table inet fault {
@@ -251,6 +274,8 @@ done
 for case in "${cases_spoofed[@]}"; do
 	spoofed "$case"
 done
+ok "$transport: a dead link of some seconds is not the end" outage
+ok "$transport: ... nor after a fallback" outage drop
 stop_both
 start_both 60
 ok "$transport: a path that refused is remembered" remembered
