@@ -96,6 +96,16 @@ static __always_inline int hk_seq_near(__u32 a, __u32 b)
 	return a - b + (1U << 26) <= (2U << 26);
 }
 
+/*
+ * A segment with so many options that hk_kernel_mss() found no room for the transport's header: three blocks of SACK
+ * behind timestamps, or four, and bulk data goes both ways. A full one of these fills the MTU and stays in TCP,
+ * which says nothing of the path.
+ */
+static __always_inline int hk_is_crowded(const struct tcphdr *tcp, __u32 payload)
+{
+	return payload && tcp->doff * 4 + HK_INSERT > 60;
+}
+
 static __always_inline int hk_seq_after(__u32 a, __u32 b)
 {
 	return (__s32)(a - b) > 0;

@@ -246,6 +246,7 @@ static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segment
 	struct hk_flow_key key;
 	struct hk_flow *flow;
 	__u32 payload;
+	int crowded;
 
 	if ((void *)(tcp + 1) > end || tcp->syn)
 		return HK_RX_NOT_OURS;
@@ -257,10 +258,10 @@ static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segment
 		hk_rx_reset(flow, &key, tcp);
 	if (tcp->rst)
 		return HK_RX_PASS;
-	if (tcp->urg || !flow->rx_packets) {
-		payload = hk_pkt_payload_len(ip, is_ip6) - tcp->doff * 4;
+	payload = hk_pkt_payload_len(ip, is_ip6) - tcp->doff * 4;
+	crowded = hk_is_crowded(tcp, payload);
+	if (tcp->urg || crowded || !flow->rx_packets)
 		hk_rx_beside(flow, bpf_ntohl(tcp->seq), bpf_ntohl(tcp->seq) + payload);
-	}
 	if (!hk_rx_plausible(flow, bpf_ntohl(tcp->seq), bpf_ntohl(tcp->ack_seq)))
 		return HK_RX_PASS;
 	hk_rx_answered(flow, bpf_ntohl(tcp->ack_seq));
@@ -275,6 +276,8 @@ static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segment
 			hk_fall_back(flow, &key, HK_REASON_BLACKHOLE, 1);
 		return HK_RX_PASS;
 	}
+	if (crowded)
+		return HK_RX_PASS;
 	hk_counter_inc(HK_COUNT_KERNEL_RX_TCP);
 	flow->tcp_run += segments;
 	if (flow->tcp_run >= (flow->rx_packets < HK_TCP_RUN_NEW ? HK_TCP_RUN_NEW : HK_TCP_RUN_MAX))

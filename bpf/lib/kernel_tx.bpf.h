@@ -27,6 +27,9 @@
 /* Bytes of payload: small messages stay whole, for programs that expect each in one recv(). */
 #define HK_SHORTEN_FROM 512
 
+/* Frames of this length have room for an option and the header on every path. */
+#define HK_TX_SMALL 600
+
 /* Interface index of the segmenter; set before load. */
 const volatile __u32 hk_segmenter = 0;
 
@@ -42,8 +45,8 @@ static __always_inline int hk_tx_insert(struct __sk_buff *skb, __u8 transport, c
 	if (data + HK_L4(is_ip6) + sizeof(struct tcphdr) > end)
 		return -1;
 	length = hk_pkt_payload_len(ip, is_ip6) + HK_INSERT;
-	/* NO_CSUM_RESET: the TCP checksum may still be the device's work, and stays so. Fails if the
-	 * packet would outgrow the MTU. */
+	/* NO_CSUM_RESET: the TCP checksum may still be the device's work, and stays so. Up to Linux 5.11 this
+	 * fails if the packet would outgrow the MTU, later nothing here does: hk_kernel_mss(), hk_is_crowded(). */
 	if (bpf_skb_adjust_room(skb, HK_INSERT, BPF_ADJ_ROOM_NET,
 				BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_NO_CSUM_RESET)) {
 		hk_counter_inc(HK_COUNT_KERNEL_TX_ROOM);
@@ -200,7 +203,7 @@ static __always_inline int hk_tx_probe(struct __sk_buff *skb, struct hk_flow *fl
 	}
 	hk_counter_inc(HK_COUNT_KERNEL_TX_TCP);
 	if (!(flow->flags & HK_FLOW_CLIENT) || (nth != 1 && nth != 3 && nth != 9 && nth != 27) ||
-	    skb->gso_size || skb->len > 600)
+	    skb->gso_size || skb->len > HK_TX_SMALL)
 		return TC_ACT_UNSPEC;
 	hk_tx_copy(skb, HK_TX_COUNTED(flow->agreed));
 	flow->tx_packets++;
@@ -337,6 +340,11 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 	if (tcp->urg || !flow->rx_packets) {
 		hk_tx_beside(flow, seq_end);
 		return tcp->urg ? TC_ACT_UNSPEC : hk_tx_probe(skb, flow, &key);
+	}
+	if (hk_is_crowded(tcp, payload) && skb->len > HK_TX_SMALL) {
+		hk_tx_beside(flow, seq_end);
+		hk_counter_inc(HK_COUNT_KERNEL_TX_ROOM);
+		return TC_ACT_UNSPEC;
 	}
 	if (payload && !(flow->flags & HK_FLOW_ANSWERED))
 		hk_tx_unanswered(skb, flow, seq_end);
