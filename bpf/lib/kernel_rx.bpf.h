@@ -190,7 +190,7 @@ static __always_inline int hk_rx_unheard(const struct hk_flow *flow, const struc
 	const __be32 *option = (const void *)(tcp + 1);
 	__u32 acked = bpf_ntohl(tcp->ack_seq);
 
-	if (flow->flags & HK_FLOW_ANSWERED || flow->tx_packets < HK_TCP_RUN_MAX)
+	if (flow->tx_packets < HK_TCP_RUN_MAX)
 		return 0;
 	if ((void *)(option + 3) <= end && tcp->doff >= 8 &&
 	    option[0] == bpf_htonl(0x0101080a)) /* RFC 7323: NOP, NOP, timestamps, 10 bytes */
@@ -270,8 +270,9 @@ static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segment
 		return HK_RX_PASS;
 	if (hk_rx_has_option(tcp, end)) {
 		/* The client has not heard us on the transport. Well under way, unless we have already
-		 * timed out, or what it has came in TCP and on the transport before: then it never will. */
-		if (!(flow->flags & HK_FLOW_CLIENT) &&
+		 * timed out, or what it has came in TCP and on the transport before: then it never will.
+		 * From a client that had heard us it is word of a fallback, which sock_ops reads. */
+		if (!(flow->flags & (HK_FLOW_CLIENT | HK_FLOW_ANSWERED)) &&
 		    (flow->rtos || hk_rx_unheard(flow, tcp, end)))
 			hk_fall_back(flow, &key, HK_REASON_BLACKHOLE, 1);
 		return HK_RX_PASS;
