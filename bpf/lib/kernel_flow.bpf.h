@@ -82,12 +82,15 @@ static __always_inline int hk_kernel_redirected(const struct hk_flow *flow)
 
 /*
  * The connection goes on in TCP: nothing is lost, the kernel's TCP still has every unacknowledged
- * byte. @remember: the path is to blame, and the next connections need not try.
+ * byte. @remember: the path is to blame, and the next connections need not try. Once its socket is gone, a flow
+ * stays what it is: in TCP nobody would remove it from the table.
  */
 static __always_inline void hk_fall_back(struct hk_flow *flow, const struct hk_flow_key *key,
 					 __u32 reason, int remember)
 {
-	if (flow->state == HK_FLOW_ACTIVE && remember)
+	if (flow->state != HK_FLOW_ACTIVE)
+		return;
+	if (remember)
 		hk_path_refuse(key, flow->agreed, reason);
 	flow->state = HK_FLOW_TCP;
 	flow->transport = HK_TRANSPORT_TCP;
