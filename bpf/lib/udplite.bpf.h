@@ -24,6 +24,8 @@
 #define HK_LITE_CHUNK  512
 #define HK_LITE_CHUNKS 31
 #define HK_LITE_MAX    (HK_LITE_CHUNK * HK_LITE_CHUNKS + HK_LITE_CHUNK - 1)
+/* Bound of an offset into a frame: the longest datagram, and the headers in front of it. */
+#define HK_LITE_MASK 0x7fff
 
 /* RFC 3828 section 3. UDP's header is the same with the length in place of the coverage. */
 struct hk_lite_header {
@@ -167,7 +169,7 @@ static __always_inline __u64 hk_words_sum(const __u32 *words, __u32 count)
 #define HK_SUM_PIECE(size)                              \
 	do {                                            \
 		asm volatile("" : "+r"(offset));        \
-		offset &= 0x3fff;                       \
+		offset &= HK_LITE_MASK;                 \
 		piece = data + offset;                  \
 		if (piece + (size) > end)               \
 			return -1;                      \
@@ -205,7 +207,7 @@ static __always_inline int hk_tail_sum(void *data, void *end, __u32 offset, __u3
 	if (len & 4)
 		HK_SUM_PIECE(4);
 	asm volatile("" : "+r"(offset));
-	offset &= 0x3fff;
+	offset &= HK_LITE_MASK;
 	piece = data + offset;
 	if (len & 2) {
 		if (piece + 2 > end)
