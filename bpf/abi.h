@@ -105,7 +105,8 @@ struct hk_flow {
 	__u32 tx_seq;	  /* kernel: end of the newest segment sent */
 	union {
 		__u32 tcp_tx; /* kernel: segments sent in TCP while the transport was being probed */
-		__u32 slot;   /* relay: its loopback pair, index into hk_pairs; or HK_SLOT_NONE */
+		__u32 rto_ack; /* kernel, after that: rx_ack at the last timeout */
+		__u32 slot;    /* relay: its loopback pair, index into hk_pairs; or HK_SLOT_NONE */
 	};
 	__u16 tcp_run;	  /* kernel: TCP segments received since the last one on the transport */
 	__u8 twice;	  /* kernel: how many of the next packets go on both, transport and TCP */
@@ -115,7 +116,8 @@ struct hk_flow {
 	__u32 first_us; /* kernel: low half of CLOCK_MONOTONIC at the first data on the transport, 0 = none */
 	__u8 probes; /* kernel: unanswered probes of a zero window or of an idle connection */
 	__u8 stuck; /* kernel: timeouts or probes that neither way gets an answer to; 0 = few, all is well */
-	__u8 pad[2];
+	__u8 crawl; /* kernel: timeouts since each of which only the cut copies in TCP were acknowledged */
+	__u8 pad;
 };
 _Static_assert(sizeof(struct hk_flow) == 112, "hk_flow has no hidden padding");
 

@@ -18,6 +18,11 @@
 #define HK_TWICE_ON_RTO	  4
 #define HK_TWICE_ON_RUN	  2
 #define HK_SIGNAL_PACKETS 16
+/* Bytes of payload: small messages stay whole, for programs that expect each in one recv(). */
+#define HK_SHORTEN_FROM 512
+/* Timeouts in a row since each of which so few bytes were acknowledged, of segments that were cut: give up. */
+#define HK_CRAWL_MAX   4
+#define HK_CRAWL_BYTES 16
 /* An answer is overdue after 1.5 round trips, and not before: below what a tail loss probe waits at least, 2 jiffies. */
 #define HK_PATIENCE_MIN_US 1500
 #define HK_STUCK_TRIES	   4 /* timeouts or window probes in a row without an answer: 3 s at least */

@@ -54,6 +54,22 @@ static __always_inline int hk_kernel_option(const struct hk_flow *flow, struct h
 }
 
 /*
+ * Does only a byte of each cut copy in TCP arrive, from timeout to timeout? Then what travels on the transport is heard
+ * there and thrown away by TCP: something on the way, a device or a NAT on the same host, makes its checksum wrong.
+ */
+static __always_inline int hk_kernel_crawls(struct hk_flow *flow)
+{
+	__u32 acked = flow->rx_ack - flow->rto_ack;
+
+	flow->rto_ack = flow->rx_ack;
+	if (acked >= HK_CRAWL_BYTES || flow->tx_seq - flow->rx_ack < HK_SHORTEN_FROM)
+		flow->crawl = 0;
+	else if (acked)
+		flow->crawl++;
+	return flow->crawl >= HK_CRAWL_MAX;
+}
+
+/*
  * Timeout: from now on a few packets go both ways, in TCP and on the transport. Whichever arrives
  * tells the peer (bpf/kernel.bpf.c) what the path lets through; random loss alone changes nothing.
  */
@@ -71,6 +87,10 @@ static __always_inline void hk_kernel_timeout(const struct hk_flow_key *key, __u
 	flow->rtos++;
 	if (hk_path_refused(key, flow->agreed)) {
 		hk_fall_back(flow, key, HK_REASON_BLACKHOLE, 0);
+		return;
+	}
+	if (hk_kernel_crawls(flow)) {
+		hk_fall_back(flow, key, HK_REASON_BLACKHOLE, 1);
 		return;
 	}
 	flow->twice = HK_TWICE_ON_RTO;

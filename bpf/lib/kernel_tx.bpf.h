@@ -24,9 +24,6 @@
 /* Sent to the segmenter and counted; all that is left to do with each segment is the transport's header. */
 #define HK_TX_COUNTED(transport) (0x4c00 | (transport))
 
-/* Bytes of payload: small messages stay whole, for programs that expect each in one recv(). */
-#define HK_SHORTEN_FROM 512
-
 /* Frames of this length have room for an option and the header on every path. */
 #define HK_TX_SMALL 600
 

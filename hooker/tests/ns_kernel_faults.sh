@@ -216,6 +216,23 @@ spoofed()
 	tap_result "$transport: forged: $1 ($(result))" $status "$(<"$WORK/stall.out")"
 }
 
+# What the router's NAT sees is unfinished, and its devices finish it: every checksum on the transport is wrong, though
+# the flow is heard there.
+wrong_checksums()
+{
+	local status=0
+	on router ethtool -K to-client tx off >/dev/null
+	on router ethtool -K to-server tx off >/dev/null
+	fault_on nat
+	transfer || status=1
+	cat "$WORK/stall.json"
+	fault_off
+	on router ethtool -K to-client tx on >/dev/null
+	on router ethtool -K to-server tx on >/dev/null
+	stalled_less_than 15000 || status=1
+	return $status
+}
+
 # outage [FAULT]: a link, perhaps in TCP after FAULT, that is dead for so long that TCP's next attempt comes seconds
 # after it is back: the transfer goes on then.
 outage()
@@ -243,7 +260,7 @@ cases_spoofed=(reset carry refuse)
 if [[ $transport != udp && ${FULL:-0} == 0 ]]; then
 	cases_before=(drop-down reject) cases_during=(drop mtu kill-server) cases_spoofed=(carry)
 fi
-plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + ${#cases_spoofed[@]} + 5))
+plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + ${#cases_spoofed[@]} + 6))
 hosts_up
 on router nft -f - <<-EOF
 	table inet fault {
@@ -259,6 +276,11 @@ for case in "${cases_before[@]}"; do
 	before "$case" tcp
 done
 before mtu "$transport"
+if [[ $transport == udp ]]; then
+	ok "udp: checksums that are always wrong are found out" wrong_checksums
+else
+	skip "udplite: checksums that are always wrong are found out" "a NAT makes it fall back at once"
+fi
 # Real checksums, or the router would see the half-made ones of a veth. A NAT knows UDP, but not UDP-Lite.
 on client ethtool -K eth0 tx off >/dev/null
 on server ethtool -K eth0 tx off >/dev/null
