@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "bpf/abi.h"
 #include "bpf/kernel.skel.h"
+#include "hooker/hooks/checksums.h"
 #include "hooker/hooks/dispatch.h"
 #include "hooker/kernel/segmenter.h"
 #include "hooker/base/log.h"
@@ -178,6 +180,21 @@ static int make_segmenter(struct hk_kernel *kernel)
 	return 0;
 }
 
+/* Of a TCP segment behind the header of another protocol. */
+static int check_checksums(int ifindex)
+{
+	char name[IF_NAMESIZE];
+
+	if (!if_indextoname(ifindex, name))
+		return -errno;
+	if (hk_checksums_safe(name))
+		return 0;
+	hk_error("%s computes checksums by the IP protocol: that of TCP inside UDP would be wrong",
+		 name);
+	hk_hint("ethtool -K %s tx off", name);
+	return -EOPNOTSUPP;
+}
+
 int hk_kernel_open(struct hk_kernel **out, const struct hk_kernel_options *options)
 {
 	struct hk_kernel *kernel = calloc(1, sizeof(*kernel));
@@ -195,7 +212,7 @@ int hk_kernel_open(struct hk_kernel **out, const struct hk_kernel_options *optio
 		err = -errno;
 		goto out;
 	}
-	err = make_segmenter(kernel);
+	err = check_checksums(kernel->ifindex) ?: make_segmenter(kernel);
 	if (err)
 		goto out;
 	kernel->skel->rodata->hk_segmenter = kernel->segmenter;
