@@ -330,23 +330,23 @@ enum hk_counter {
 	HK_COUNT_MSG_DELIVERED, /* message to the application's socket */
 	HK_COUNT_MSG_BOUNCED,	/* no such socket any more */
 	HK_COUNT_MSG_MALFORMED,
-	HK_COUNT_NO_ROOM,	  /* connections not offered or agreed to: bounds reached */
-	HK_COUNT_KICKED,	  /* writers told that there is room again */
-	HK_COUNT_KICK_FAILED,	  /* ... and this kernel could not */
-	HK_COUNT_XDP_PASSED,	  /* dispatcher: not for Hooker */
-	HK_COUNT_RELAY_HELD,	  /* FIN or RST held until the stream is complete */
-	HK_COUNT_RELAY_FIN_KEPT,  /* repeated FIN of ours taken out of its segment */
-	HK_COUNT_RELAY_TCP_DATA,  /* TCP payload on a redirected connection: dropped */
-	HK_COUNT_EVENT_LOST,	  /* ring buffer full */
-	HK_COUNT_KERNEL_TX,	  /* kernel datapath: segment sent on the transport */
-	HK_COUNT_KERNEL_TX_GSO,	  /* super-packet sent through the segmenter */
+	HK_COUNT_NO_ROOM,	 /* connections not offered or agreed to: bounds reached */
+	HK_COUNT_KICKED,	 /* writers told that there is room again */
+	HK_COUNT_KICK_FAILED,	 /* ... and this kernel could not */
+	HK_COUNT_XDP_PASSED,	 /* dispatcher: not for Hooker */
+	HK_COUNT_RELAY_HELD,	 /* FIN or RST held until the stream is complete */
+	HK_COUNT_RELAY_FIN_KEPT, /* repeated FIN of ours taken out of its segment */
+	HK_COUNT_RELAY_TCP_DATA, /* TCP payload on a redirected connection: dropped */
+	HK_COUNT_EVENT_LOST,	 /* ring buffer full */
+	HK_COUNT_KERNEL_TX,	/* kernel datapath: segment sent on the transport, or meant to be */
+	HK_COUNT_KERNEL_TX_GSO, /* super-packet sent through the segmenter */
 	HK_COUNT_KERNEL_TX_PROBE, /* segment sent on both to find out whether the transport works */
 	HK_COUNT_KERNEL_TX_TCP,	  /* segment of a negotiated flow left in TCP while probing */
-	HK_COUNT_KERNEL_TX_ROOM,  /* no room for 8 more bytes: left in TCP */
+	HK_COUNT_KERNEL_TX_ROOM,  /* no room for 8 more bytes, or no memory: left in TCP */
 	HK_COUNT_KERNEL_TX_WHOLE, /* super-packet that the segmenter did not cut: left in TCP */
 	HK_COUNT_KERNEL_RX,	  /* packet turned back into TCP */
-	HK_COUNT_KERNEL_RX_UNKNOWN,    /* UDP or UDP-Lite packet of no flow: passed */
-	HK_COUNT_KERNEL_RX_MALFORMED,  /* lengths or header fields make no sense: passed */
+	HK_COUNT_KERNEL_RX_UNKNOWN, /* UDP or UDP-Lite packet of no flow: passed */
+	HK_COUNT_KERNEL_RX_MALFORMED, /* of a flow, but lengths or header fields make no sense: passed */
 	HK_COUNT_KERNEL_RX_CHECKSUM,   /* covered part damaged: dropped */
 	HK_COUNT_KERNEL_RX_NAT,	       /* a NAT rewrote addresses or ports: TCP checksum repaired */
 	HK_COUNT_KERNEL_RX_DAMAGED,    /* damage outside the coverage accepted as asked */

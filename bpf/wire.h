@@ -55,7 +55,8 @@ _Static_assert(sizeof(struct hk_option) == 8, "the option is 8 bytes on the wire
  * it repeats or sends beyond its congestion window 1.5 round trips after its first data on the
  * transport: if the client then acknowledges, in TCP and with the option, more than it was sent in
  * TCP alone, the path swallows the transport towards it. Four TCP segments in a row with nothing on
- * the transport between them mean that the path swallows it. Whoever finds out, or is told by ICMP,
+ * the transport between them, eight before eight packets have come there, mean that the path swallows
+ * it. Whoever finds out, or is told by ICMP,
  * goes on in TCP and says so in the option of its next segments: datapath 0, transport as negotiated,
  * and the reason (enum hk_reason) in place of the coverage. The peer follows.
  */

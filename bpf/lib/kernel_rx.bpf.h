@@ -95,9 +95,12 @@ static __always_inline void hk_rx_heard(struct hk_flow *flow, const struct tcphd
 	hk_rx_answered(flow, ack);
 }
 
-/* Finds the flow of a packet of @transport, or the half-open one, and notes that it was heard. */
+/*
+ * Finds the flow of a packet of @transport, or the half-open one, and notes that it was heard. @payload: of the
+ * segment, negative if lengths or header fields make no sense.
+ */
 static __always_inline enum hk_rx hk_rx_find(const struct hk_flow_key *key,
-					     const struct tcphdr *tcp, void *end, __u32 payload,
+					     const struct tcphdr *tcp, void *end, __s32 payload,
 					     __u8 transport, __u8 *damage)
 {
 	struct hk_flow *flow = bpf_map_lookup_elem(&hk_flows, key);
@@ -106,10 +109,16 @@ static __always_inline enum hk_rx hk_rx_find(const struct hk_flow_key *key,
 	if (flow && flow->state != HK_FLOW_CLOSING) {
 		if (flow->datapath != HK_DATAPATH_KERNEL || flow->agreed != transport)
 			return HK_RX_NOT_OURS;
+		if (payload < 0) {
+			hk_counter_inc(HK_COUNT_KERNEL_RX_MALFORMED);
+			return HK_RX_NOT_OURS;
+		}
 		*damage = flow->damage;
 		hk_rx_heard(flow, tcp, end, payload);
 		return HK_RX_TAKE;
 	}
+	if (payload < 0)
+		return HK_RX_NOT_OURS;
 	/* The handshake ACK is still on its way to the socket, or is this packet. */
 	half = bpf_map_lookup_elem(&hk_half, key);
 	if (half && half->datapath == HK_DATAPATH_KERNEL && half->transport == transport) {
@@ -130,21 +139,22 @@ static __always_inline enum hk_rx hk_rx_accept(void *data, void *end, struct hk_
 	void *ip = data + sizeof(struct ethhdr);
 	struct udphdr *udp = data + HK_L4(is_ip6);
 	struct tcphdr *tcp = (void *)(udp + 1);
-	__u16 length, header;
-	struct hk_flow_key key;
 	__u8 transport, damage = 0;
+	struct hk_flow_key key;
+	__s32 payload;
 	enum hk_rx ret;
+	__u16 length;
 
 	if ((void *)(tcp + 1) > end)
 		return HK_RX_NOT_OURS;
 	transport = is_ip6 ? ((struct ipv6hdr *)ip)->nexthdr : ((struct iphdr *)ip)->protocol;
 	length = hk_pkt_payload_len(ip, is_ip6);
-	header = tcp->doff * 4;
-	if (header < sizeof(*tcp) || length < sizeof(*udp) + header || tcp->syn ||
+	payload = length - sizeof(*udp) - tcp->doff * 4;
+	if (tcp->doff < 5 || tcp->syn ||
 	    (transport == IPPROTO_UDP && udp->len != bpf_htons(length)))
-		return HK_RX_NOT_OURS;
+		payload = -1;
 	hk_pkt_key(&key, ip, is_ip6, 1, udp->source, udp->dest);
-	ret = hk_rx_find(&key, tcp, end, length - sizeof(*udp) - header, transport, &damage);
+	ret = hk_rx_find(&key, tcp, end, payload, transport, &damage);
 	if (ret) {
 		hk_counter_inc(HK_COUNT_KERNEL_RX_UNKNOWN);
 		return ret;

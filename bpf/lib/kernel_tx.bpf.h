@@ -30,7 +30,10 @@
 /* Interface index of the segmenter; set before load. */
 const volatile __u32 hk_segmenter = 0;
 
-/* Puts the header in front of the TCP segment. Returns 0; or -1, and the packet is as it was. */
+/*
+ * Puts the header in front of the TCP segment. Returns 0; or -1, and the packet is as it was: there is no memory. What
+ * was counted before it went to the segmenter stays counted, though it goes in TCP then.
+ */
 static __always_inline int hk_tx_insert(struct __sk_buff *skb, __u8 transport, const int is_ip6)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
@@ -52,7 +55,7 @@ static __always_inline int hk_tx_insert(struct __sk_buff *skb, __u8 transport, c
 	data = (void *)(long)skb->data;
 	end = (void *)(long)skb->data_end;
 	ip = data + sizeof(struct ethhdr);
-	if (data + HK_L4(is_ip6) + HK_KERNEL_COVERAGE > end)
+	if (data + HK_L4(is_ip6) + HK_KERNEL_COVERAGE > end) /* never; for the verifier */
 		return -1;
 	udp = data + HK_L4(is_ip6);
 	__builtin_memcpy(udp, udp + 1, 4); /* the ports */

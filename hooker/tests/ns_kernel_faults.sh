@@ -256,11 +256,11 @@ outage()
 
 cases_before=(drop drop-up drop-down reject strip strip-synack cookies)
 cases_during=(drop drop-up drop-down reject mtu kill-server kill-client restart-server restart-client)
-cases_spoofed=(reset carry refuse)
+cases_spoofed=(reset carry refuse short)
 if [[ $transport != udp && ${FULL:-0} == 0 ]]; then
-	cases_before=(drop-down reject) cases_during=(drop mtu kill-server) cases_spoofed=(carry)
+	cases_before=(drop-down reject) cases_during=(drop mtu kill-server) cases_spoofed=(carry short)
 fi
-plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + ${#cases_spoofed[@]} + 6))
+plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + ${#cases_spoofed[@]} + 7))
 hosts_up
 on router nft -f - <<-EOF
 	table inet fault {
@@ -296,6 +296,7 @@ done
 for case in "${cases_spoofed[@]}"; do
 	spoofed "$case"
 done
+is "$transport: ... and what was too short has been counted" "$(stat client counters.kernel_rx_malformed)" 1
 ok "$transport: a dead link of some seconds is not the end" outage
 ok "$transport: ... nor after a fallback" outage drop
 stop_both

@@ -4,6 +4,7 @@
  *   prog_spoof SRC SPORT DST DPORT reset            urgent data of a made-up number, then a reset that bears it
  *   prog_spoof SRC SPORT DST DPORT carry PROTOCOL   every number near enough, each time a bit further on
  *   prog_spoof SRC SPORT DST DPORT refuse PROTOCOL  ICMP, quoting numbers from all over
+ *   prog_spoof SRC SPORT DST DPORT short PROTOCOL   one packet that is too short for its TCP header
  * PROTOCOL: 17 (UDP) or 136 (UDP-Lite). All of it pretends to come from SRC.
  */
 #include <arpa/inet.h>
@@ -115,12 +116,12 @@ static void reset(const struct forger *forger)
 }
 
 /* A segment on the transport; TCP's own checksum is wrong. */
-static void send_wrapped(const struct forger *forger, int protocol, uint32_t seq, uint32_t ack)
+static void send_wrapped(const struct forger *forger, int protocol, struct tcphdr tcp)
 {
 	struct {
 		struct udphdr udp;
 		struct tcphdr tcp;
-	} packet = { .tcp = segment(forger, seq, ack) };
+	} packet = { .tcp = tcp };
 
 	packet.udp.source = packet.tcp.source;
 	packet.udp.dest = packet.tcp.dest;
@@ -142,8 +143,19 @@ static void carry(const struct forger *forger, int protocol)
 		for (i = 0; i < 32; i++)
 			for (j = 0; j < 32; j++)
 				send_wrapped(forger, protocol,
-					     i * 2 * TAKEN_FOR_NEAR + round * (TAKEN_FOR_NEAR - 1),
-					     j * 2 * TAKEN_FOR_NEAR + round * (TAKEN_FOR_NEAR - 1));
+					     segment(forger,
+						     i * 2 * TAKEN_FOR_NEAR +
+							     round * (TAKEN_FOR_NEAR - 1),
+						     j * 2 * TAKEN_FOR_NEAR +
+							     round * (TAKEN_FOR_NEAR - 1)));
+}
+
+static void send_short(const struct forger *forger, int protocol)
+{
+	struct tcphdr tcp = segment(forger, 0, 0);
+
+	tcp.doff = 15;
+	send_wrapped(forger, protocol, tcp);
 }
 
 static void refuse(const struct forger *forger, int protocol)
@@ -189,6 +201,8 @@ int main(int argc, char **argv)
 		carry(&forger, protocol);
 	else if (!strcmp(argv[5], "refuse"))
 		refuse(&forger, protocol);
+	else if (!strcmp(argv[5], "short"))
+		send_short(&forger, protocol);
 	else
 		return 2;
 	close(forger.fd);
