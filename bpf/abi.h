@@ -34,7 +34,10 @@ enum hk_transport {
 	HK_TRANSPORT_UDPLITE = 136,
 };
 
-/* Why a connection travels the way it does. hooker/base/names.c has the words `hooker flows` prints. */
+/*
+ * Why a connection travels the way it does. hooker/base/names.c has the words `hooker flows` prints. The numbers are on
+ * the wire (bpf/wire.h): 7 is free.
+ */
 enum hk_reason {
 	HK_REASON_NONE = 0,
 	HK_REASON_NEGOTIATED,	       /* both ends agreed: redirected */
@@ -43,8 +46,7 @@ enum hk_reason {
 	HK_REASON_SYN_COOKIE,	       /* stateless handshake: nothing can be remembered */
 	HK_REASON_LOOPBACK,	       /* both ends on this host */
 	HK_REASON_IPV6,		       /* the relay's sock_key is IPv4 only */
-	HK_REASON_FAST_OPEN,	       /* data in the SYN came before redirection */
-	HK_REASON_NO_ROOM,	       /* SYN options full, or a map was full */
+	HK_REASON_NO_ROOM = 8,	       /* SYN options full, or a map was full */
 	HK_REASON_ICMP_UNREACHABLE,    /* the path refuses the transport */
 	HK_REASON_BLACKHOLE,	       /* the transport's packets vanish */
 	HK_REASON_PEER_FELL_BACK,      /* the peer went back to TCP */
@@ -72,9 +74,8 @@ enum hk_flow_state {
 };
 
 enum hk_flow_flags {
-	HK_FLOW_CLIENT = 1 << 0,    /* this end sent the SYN */
-	HK_FLOW_CONFIRMED = 1 << 1, /* client end: the server has been heard on the transport */
-	HK_FLOW_FIN_SENT = 1 << 2,  /* relay: TCP has sent its FIN once */
+	HK_FLOW_CLIENT = 1 << 0,   /* this end sent the SYN */
+	HK_FLOW_FIN_SENT = 1 << 2, /* relay: TCP has sent its FIN once */
 	HK_FLOW_SHUT =
 		1 << 3, /* relay: sending ended (SHUT_WR, close or the peer's RST): SK_PASS */
 	HK_FLOW_ANSWERED = 1 << 4, /* kernel: the peer has heard this end on the transport */
