@@ -7,6 +7,10 @@
 #include "bpf/lib/flow.bpf.h"
 #include "bpf/lib/journal.bpf.h"
 
+#define HK_INSERT 8 /* length of the UDP or UDP-Lite header in front of the segment */
+#define HK_TIMESTAMPS \
+	0x0101080a /* TCP's, as Linux writes them: NOP, NOP, kind 8, 10 bytes (RFC 7323) */
+
 /*
  * TCP segments in a row, none on the transport between them, that make a path refused: after each timeout, two
  * copies of the first packet, behind itself, and one of each that follows. Where packets are merely lost, all those

@@ -6,8 +6,6 @@
 #include "bpf/lib/kernel_flow.bpf.h"
 #include "bpf/lib/option.bpf.h"
 
-#define HK_INSERT 8 /* bytes put in front of each TCP segment */
-
 #define HK_KERNEL_CALLBACKS                                              \
 	(BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG | \
 	 BPF_SOCK_OPS_PARSE_UNKNOWN_HDR_OPT_CB_FLAG | BPF_SOCK_OPS_STATE_CB_FLAG)
@@ -108,7 +106,7 @@ static __always_inline int hk_kernel_has_timestamps_only(struct bpf_sock_ops *ct
 	__be32 *options = (void *)(tcp + 1);
 
 	return (void *)(options + 1) <= end && tcp->doff == 8 &&
-	       *options == bpf_htonl(0x0101080a); /* RFC 7323: NOP, NOP, timestamps, 10 bytes */
+	       *options == bpf_htonl(HK_TIMESTAMPS);
 }
 
 /* A segment from the peer, inside the window, bears an unknown option: is it ours, saying "TCP"? */

@@ -12,8 +12,6 @@
 #include "bpf/lib/csum.bpf.h"
 #include "bpf/lib/kernel_flow.bpf.h"
 
-#define HK_INSERT 8 /* length of the UDP or UDP-Lite header in front of the segment */
-
 /* Offset of the transport header: Ethernet, then IP without options or extension headers. */
 #define HK_L4(is_ip6) \
 	(sizeof(struct ethhdr) + ((is_ip6) ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)))

@@ -202,8 +202,7 @@ static __always_inline int hk_rx_unheard(const struct hk_flow *flow, const struc
 
 	if (flow->tx_packets < HK_TCP_RUN_MAX)
 		return 0;
-	if ((void *)(option + 3) <= end && tcp->doff >= 8 &&
-	    option[0] == bpf_htonl(0x0101080a)) /* RFC 7323: NOP, NOP, timestamps, 10 bytes */
+	if ((void *)(option + 3) <= end && tcp->doff >= 8 && option[0] == bpf_htonl(HK_TIMESTAMPS))
 		option += 3;
 	if ((void *)(option + 3) <= end && tcp->doff >= 10 &&
 	    (option[0] & bpf_htonl(0xffffff00)) ==

@@ -12,6 +12,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 #include "bpf/steps.h"
+#include "bpf/lib/csum.bpf.h"
 
 #define HK_LITE_PROTOCOL 136 /* IPPROTO_UDPLITE; headers of Linux 7.1 no longer have it */
 #define HK_UDP_PROTOCOL	 17
@@ -118,15 +119,6 @@ static __always_inline int hk_lite_look_tc(struct __sk_buff *skb, __u8 protocol,
 			    protocol, view);
 }
 
-static __always_inline __u16 hk_fold(__u64 sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
-}
-
 /* Sums are ones' complement over 16-bit words as they lie in memory (RFC 1071 section 2 B). */
 static __always_inline __u64 hk_pseudo_sum(const struct hk_lite_view *view, __u32 protocol)
 {
@@ -183,7 +175,7 @@ static __always_inline int hk_chunk_sum(void *data, void *end, __u32 offset)
 	void *piece;
 
 	HK_SUM_PIECE(HK_LITE_CHUNK);
-	return hk_fold(sum);
+	return hk_csum_fold(sum);
 }
 
 /* Less than a chunk, with a zero byte behind an odd end. */
@@ -220,7 +212,7 @@ static __always_inline int hk_tail_sum(void *data, void *end, __u32 offset, __u3
 			return -1;
 		sum += bpf_htons(*(__u8 *)piece << 8);
 	}
-	return hk_fold(sum);
+	return hk_csum_fold(sum);
 }
 
 /*
@@ -257,7 +249,7 @@ static __always_inline int hk_tail_sum(void *data, void *end, __u32 offset, __u3
 		piece = hk_##hook##_tail(ctx, offset, len);                                        \
 		if (piece < 0)                                                                     \
 			return -1;                                                                 \
-		return hk_fold(sum + (__u32)piece);                                                \
+		return hk_csum_fold(sum + (__u32)piece);                                           \
 	}
 
 /* Coverage in bytes as the field says it, 0 meaning everything (RFC 3828 section 3.1). */
@@ -286,7 +278,7 @@ static __always_inline void hk_ip_set_protocol(struct hk_lite_view *view, __u8 f
 
 		/* The protocol is the low byte of a word whose high byte is the TTL. */
 		sum += (__u16)~bpf_htons(from) + bpf_htons(to);
-		ip->check = ~hk_fold(sum);
+		ip->check = ~hk_csum_fold(sum);
 		ip->protocol = to;
 	} else {
 		struct ipv6hdr *ip6 = view->l3;
