@@ -15,6 +15,7 @@
 
 #include "bpf/abi.h"
 #include "hooker/state/flows.h"
+#include "hooker/base/flow_key.h"
 #include "hooker/base/log.h"
 #include "hooker/hooks/sockdestroy.h"
 
@@ -43,11 +44,6 @@ struct hk_rescue {
 	int peer_count, suspect_count;
 	int aborted;
 };
-
-static bool is_ip4(const __u32 ip[4])
-{
-	return !ip[0] && !ip[1] && ip[2] == htonl(0xffff);
-}
 
 static struct peer *find_peer(struct hk_rescue *rescue, const __u32 ip[4])
 {
@@ -112,7 +108,7 @@ static void ask(struct hk_rescue *rescue, const __u32 ip[4])
 	peer = &rescue->peers[rescue->peer_count++];
 	memcpy(peer->ip, ip, sizeof(peer->ip));
 	peer->answered = false;
-	if (is_ip4(ip))
+	if (hk_flow_ip4(ip))
 		ask4(rescue, ip);
 	else
 		ask6(rescue, ip);
