@@ -24,6 +24,7 @@ struct hk_kernel {
 	struct hk_tc *egress, *ingress;
 	int ifindex;
 	int segmenter; /* interface index, or 0 */
+	bool segmenter_lost;
 	bool steps_set;
 };
 
@@ -238,11 +239,26 @@ out:
 	return err;
 }
 
+/* The program has its index, so another one would not help. It also goes with its interface, which is no news. */
+static void miss_segmenter(struct hk_kernel *kernel)
+{
+	char name[IF_NAMESIZE];
+
+	kernel->segmenter_lost = true;
+	if (!if_indextoname(kernel->ifindex, name))
+		return;
+	hk_warn("the macvlan that segments for %s has been deleted: what is sent in bulk is lost",
+		name);
+	hk_hint("restart Hooker");
+}
+
 void hk_kernel_refresh(struct hk_kernel *kernel)
 {
-	int err = kernel ? hk_segmenter_refresh(kernel->segmenter) : 0;
+	int err = kernel && !kernel->segmenter_lost ? hk_segmenter_refresh(kernel->segmenter) : 0;
 
-	if (err)
+	if (err == -ENODEV)
+		miss_segmenter(kernel);
+	else if (err)
 		hk_debug("can't refresh the segmenter of interface %d: %s", kernel->ifindex,
 			 strerror(-err));
 }

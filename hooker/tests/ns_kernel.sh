@@ -165,7 +165,7 @@ nothing_left()
 	[[ $links != *hkseg* && ! $hooks =~ driver|generic|tcx|clsact ]]
 }
 
-plan $((28 * ${#transports[@]} + 3))
+plan $((28 * ${#transports[@]} + 4))
 hosts_up
 count_start
 start_nginx
@@ -220,3 +220,8 @@ for transport in "${transports[@]}"; do
 	ok "$transport: nothing is left on the client" nothing_left client
 	ok "$transport: nothing is left on the server" nothing_left server
 done
+hooker_start client --datapath kernel
+segmenter=$(on client ip -o link | sed -n 's/.*\(hkseg[0-9]*\).*/\1/p')
+on client ip link del "$segmenter"
+ok "a segmenter that somebody deletes is missed" wait_until 5 grep -q 'has been deleted' "$WORK/hooker-client.out"
+hooker_stop client
