@@ -28,6 +28,7 @@ static int destroy_one(struct mnl_socket *nl, const struct hk_victim *victim, ui
 	req->idiag_states = -1;
 	req->id.idiag_sport = htons(key->local_port);
 	req->id.idiag_dport = htons(key->remote_port);
+	req->id.idiag_if = victim->ifindex;
 	if (hk_flow_ip4(key->remote_ip)) {
 		req->sdiag_family = AF_INET;
 		req->id.idiag_src[0] = key->local_ip[3];

@@ -36,7 +36,7 @@ struct suspect {
 };
 
 struct hk_rescue {
-	int flows_fd, paths_fd;
+	struct hk_rescue_options options;
 	int ping4, ping6; /* raw ICMP sockets, -1 = not open */
 	__u16 round;	  /* only answers to the last question count */
 	struct peer peers[SUSPECTS_MAX];
@@ -84,10 +84,22 @@ static void ask4(struct hk_rescue *rescue, const __u32 ip[4])
 	(void)!sendto(rescue->ping4, &echo, sizeof(echo), 0, (struct sockaddr *)&to, sizeof(to));
 }
 
+/* Link-local addresses mean something on their link only, and a flow does not say which it is: each is tried. */
+static int link_count(const struct hk_rescue *rescue, const __u32 ip[4])
+{
+	return IN6_IS_ADDR_LINKLOCAL(ip) ? rescue->options.interface_count : 1;
+}
+
+static int link_of(const struct hk_rescue *rescue, const __u32 ip[4], int nth)
+{
+	return IN6_IS_ADDR_LINKLOCAL(ip) ? rescue->options.ifindex[nth] : 0;
+}
+
 static void ask6(struct hk_rescue *rescue, const __u32 ip[4])
 {
 	struct sockaddr_in6 to = { .sin6_family = AF_INET6 };
 	struct icmp6_hdr echo = { .icmp6_type = ICMP6_ECHO_REQUEST };
+	int i;
 
 	echo.icmp6_id = htons(getpid() & 0xffff);
 	echo.icmp6_seq = htons(rescue->round);
@@ -95,8 +107,12 @@ static void ask6(struct hk_rescue *rescue, const __u32 ip[4])
 	if (rescue->ping6 < 0)
 		rescue->ping6 =
 			socket(AF_INET6, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_ICMPV6);
-	/* The kernel fills ICMPv6's checksum in. */
-	(void)!sendto(rescue->ping6, &echo, sizeof(echo), 0, (struct sockaddr *)&to, sizeof(to));
+	for (i = 0; i < link_count(rescue, ip); i++) {
+		to.sin6_scope_id = link_of(rescue, ip, i);
+		/* The kernel fills ICMPv6's checksum in. */
+		(void)!sendto(rescue->ping6, &echo, sizeof(echo), 0, (struct sockaddr *)&to,
+			      sizeof(to));
+	}
 }
 
 static void ask(struct hk_rescue *rescue, const __u32 ip[4])
@@ -175,12 +191,17 @@ static void abort_flow(struct hk_rescue *rescue, const struct hk_flow_key *key,
 	struct hk_victim victim = { .key = *key, .cookie = flow->cookie };
 	struct hk_path path = { .reason = HK_REASON_ABORTED, .count = 1 };
 	struct hk_path_key path_key = { .transport = flow->agreed };
+	int i, destroyed = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	path.at_ns = now.tv_sec * 1000000000ULL + now.tv_nsec;
 	memcpy(path_key.remote_ip, key->remote_ip, sizeof(path_key.remote_ip));
-	bpf_map_update_elem(rescue->paths_fd, &path_key, &path, BPF_ANY);
-	if (hk_sock_destroy(&victim, 1) != 1)
+	bpf_map_update_elem(rescue->options.paths_fd, &path_key, &path, BPF_ANY);
+	for (i = 0; destroyed != 1 && i < link_count(rescue, key->remote_ip); i++) {
+		victim.ifindex = link_of(rescue, key->remote_ip, i);
+		destroyed = hk_sock_destroy(&victim, 1);
+	}
+	if (destroyed != 1)
 		return;
 	hk_warn("a connection from port %u to port %u was aborted: its peer answers, but the path "
 		"lets neither the transport nor the way back to TCP through",
@@ -259,20 +280,19 @@ int hk_rescue_tick(struct hk_rescue *rescue, int stuck)
 	take_answers4(rescue);
 	take_answers6(rescue);
 	if (stuck)
-		hk_flows_each(rescue->flows_fd, visit, rescue);
+		hk_flows_each(rescue->options.flows_fd, visit, rescue);
 	ask_for_suspects(rescue);
 	return rescue->aborted;
 }
 
-int hk_rescue_open(struct hk_rescue **out, int flows_fd, int paths_fd)
+int hk_rescue_open(struct hk_rescue **out, const struct hk_rescue_options *options)
 {
 	struct hk_rescue *rescue = calloc(1, sizeof(*rescue));
 
 	*out = rescue;
 	if (!rescue)
 		return -ENOMEM;
-	rescue->flows_fd = flows_fd;
-	rescue->paths_fd = paths_fd;
+	rescue->options = *options;
 	rescue->ping4 = rescue->ping6 = -1;
 	return 0;
 }

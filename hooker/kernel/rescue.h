@@ -11,8 +11,15 @@
 
 struct hk_rescue;
 
-/* @flows_fd, @paths_fd: maps hk_flows and hk_paths. Returns 0 or -errno. */
-int hk_rescue_open(struct hk_rescue **out, int flows_fd, int paths_fd);
+struct hk_rescue_options {
+	int flows_fd, paths_fd; /* maps hk_flows and hk_paths */
+	/* Interfaces where peers with link-local addresses may be; the array must outlive the rescue. */
+	const int *ifindex;
+	int interface_count;
+};
+
+/* Returns 0 or -errno. */
+int hk_rescue_open(struct hk_rescue **out, const struct hk_rescue_options *options);
 
 /**
  * Once a second: takes answers, aborts, asks again. @stuck: from hk_kernel_gc(). Returns how many

@@ -254,13 +254,40 @@ outage()
 	stalled_less_than 20000
 }
 
+# Nothing but ping comes back to the router, whose server is reached by a link-local address: reset as well.
+link_local()
+{
+	local client address started
+	address=$(on router ip -j -6 addr show dev to-client scope link | jq -r '[.[].addr_info[]? | .local // empty][0]')
+	background hooker-router router "$HOOKER" run --interface to-client --cgroup "${CGROUP[router]}" \
+		--datapath kernel --transport "$transport"
+	DAEMON[router]=$PID
+	wait_until 10 grep -q '^ready' "$WORK/hooker-router.out" || return 1
+	sed "s,$WORK/nginx\.,$WORK/nginx-router.,g; s,listen 80,listen [::]:80," "$WORK/nginx.conf" >"$WORK/router.conf"
+	background nginx-router router nginx -c "$WORK/router.conf" -p "$WORK"
+	wait_until 10 on client curl -sg -o /dev/null "http://[$address%eth0]/text" || return 1
+	background stall client "$STALL" "$address%eth0" 80 video "$WORK/files/video" $RATE
+	client=$PID
+	wait_until 10 grep -q 'under way' "$WORK/stall.out" || return 1
+	on client nft -f - <<-EOF
+		table inet silent { chain output { type filter hook output priority 0; meta l4proto tcp drop; }; }
+	EOF
+	started=$SECONDS
+	wait "$client" && return 1
+	tail -1 "$WORK/stall.out"
+	((SECONDS - started < 15)) || return 1
+	hooker_stop router
+	on client nft delete table inet silent
+	jq -e '.error == "Connection reset by peer"' <(tail -1 "$WORK/stall.out") >/dev/null
+}
+
 cases_before=(drop drop-up drop-down reject strip strip-synack cookies)
 cases_during=(drop drop-up drop-down reject mtu kill-server kill-client restart-server restart-client)
 cases_spoofed=(reset carry refuse short)
 if [[ $transport != udp && ${FULL:-0} == 0 ]]; then
 	cases_before=(drop-down reject) cases_during=(drop mtu kill-server) cases_spoofed=(carry short)
 fi
-plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + ${#cases_spoofed[@]} + 7))
+plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + ${#cases_spoofed[@]} + 8))
 hosts_up
 on router nft -f - <<-EOF
 	table inet fault {
@@ -310,3 +337,6 @@ start_both 60
 ok "$transport: behind a strict firewall it fails loudly, the next one works" strict_firewall
 stop_both
 fault_off
+start client 0
+ok "$transport: the same over a link-local address" link_local
+hooker_stop client
