@@ -34,7 +34,10 @@ enum hk_transport {
 	HK_TRANSPORT_UDPLITE = 136,
 };
 
-/* Why a connection travels the way it does. hooker/base/names.c has the words `hooker flows` prints. */
+/*
+ * Why a connection travels the way it does. hooker/base/names.c has the words `hooker flows` prints. The numbers are on
+ * the wire (bpf/wire.h): 7 is free.
+ */
 enum hk_reason {
 	HK_REASON_NONE = 0,
 	HK_REASON_NEGOTIATED,	       /* both ends agreed: redirected */
@@ -43,8 +46,7 @@ enum hk_reason {
 	HK_REASON_SYN_COOKIE,	       /* stateless handshake: nothing can be remembered */
 	HK_REASON_LOOPBACK,	       /* both ends on this host */
 	HK_REASON_IPV6,		       /* the relay's sock_key is IPv4 only */
-	HK_REASON_FAST_OPEN,	       /* data in the SYN came before redirection */
-	HK_REASON_NO_ROOM,	       /* SYN options full, or a map was full */
+	HK_REASON_NO_ROOM = 8,	       /* SYN options full, or a map was full */
 	HK_REASON_ICMP_UNREACHABLE,    /* the path refuses the transport */
 	HK_REASON_BLACKHOLE,	       /* the transport's packets vanish */
 	HK_REASON_PEER_FELL_BACK,      /* the peer went back to TCP */
@@ -72,9 +74,8 @@ enum hk_flow_state {
 };
 
 enum hk_flow_flags {
-	HK_FLOW_CLIENT = 1 << 0,    /* this end sent the SYN */
-	HK_FLOW_CONFIRMED = 1 << 1, /* client end: the server has been heard on the transport */
-	HK_FLOW_FIN_SENT = 1 << 2,  /* relay: TCP has sent its FIN once */
+	HK_FLOW_CLIENT = 1 << 0,   /* this end sent the SYN */
+	HK_FLOW_FIN_SENT = 1 << 2, /* relay: TCP has sent its FIN once */
 	HK_FLOW_SHUT =
 		1 << 3, /* relay: sending ended (SHUT_WR, close or the peer's RST): SK_PASS */
 	HK_FLOW_ANSWERED = 1 << 4, /* kernel: the peer has heard this end on the transport */
@@ -103,25 +104,27 @@ struct hk_flow {
 		__u32 rtos;   /* kernel: retransmission timeouts while redirected */
 		__u32 braked; /* relay: bytes put into the socket's send queue, see hk_bounds */
 	};
-	__u32 rx_seq; /* kernel: end of the newest segment received on the transport */
+	__u32 rx_seq; /* kernel: end of the newest segment received */
 	__u32 rx_ack; /* kernel: its acknowledgement number */
-	__u32 tx_seq; /* kernel: end of the newest segment sent on the transport */
+	__u32 tx_seq; /* kernel: end of the newest segment sent */
 	union {
 		__u32 tcp_tx; /* kernel: segments sent in TCP while the transport was being probed */
-		__u32 slot;   /* relay: its loopback pair, index into hk_pairs; or HK_SLOT_NONE */
+		__u32 rto_ack; /* kernel, after that: rx_ack at the last timeout */
+		__u32 slot;    /* relay: its loopback pair, index into hk_pairs; or HK_SLOT_NONE */
 	};
 	__u16 tcp_run;	  /* kernel: TCP segments received since the last one on the transport */
 	__u8 twice;	  /* kernel: how many of the next packets go on both, transport and TCP */
 	__u8 signal;	  /* kernel: how many of the next packets tell the peer of the fallback */
-	__u32 tcp_tx_seq; /* kernel: end of the newest segment sent in TCP before the transport */
+	__u32 tcp_tx_seq; /* kernel: end of the newest segment sent in TCP alone */
 	__u32 tcp_rx_seq; /* kernel: end of the newest segment received so: what a firewall knows */
 	union {
 		__u32 first_us; /* kernel: low half of CLOCK_MONOTONIC at the first data on the transport, 0 = none */
 		__u32 shift; /* relay: how many of them have left it: so far TCP is ahead of the wire */
 	};
-	__u8 probes; /* kernel: unanswered probes of a zero window */
-	__u8 stuck;  /* kernel: neither way gets an answer; userspace may end the connection */
-	__u8 pad[2];
+	__u8 probes; /* kernel: unanswered probes of a zero window or of an idle connection */
+	__u8 stuck; /* kernel: timeouts or probes that neither way gets an answer to; 0 = few, all is well */
+	__u8 crawl; /* kernel: timeouts since each of which only the cut copies in TCP were acknowledged */
+	__u8 pad;
 };
 _Static_assert(sizeof(struct hk_flow) == 112, "hk_flow has no hidden padding");
 
@@ -346,24 +349,24 @@ enum hk_counter {
 	HK_COUNT_MSG_DELIVERED, /* message to the application's socket */
 	HK_COUNT_MSG_BOUNCED,	/* no such socket any more */
 	HK_COUNT_MSG_MALFORMED,
-	HK_COUNT_NO_ROOM,	  /* connections not offered or agreed to: bounds reached */
-	HK_COUNT_KICKED,	  /* writers told that there is room again */
-	HK_COUNT_KICK_FAILED,	  /* ... and this kernel could not */
-	HK_COUNT_BRAKED,	  /* writers stopped because their pair is full */
-	HK_COUNT_XDP_PASSED,	  /* dispatcher: not for Hooker */
-	HK_COUNT_RELAY_HELD,	  /* FIN or RST held until the stream is complete */
-	HK_COUNT_RELAY_FIN_KEPT,  /* repeated FIN of ours taken out of its segment */
-	HK_COUNT_RELAY_TCP_DATA,  /* TCP payload on a redirected connection: dropped */
-	HK_COUNT_EVENT_LOST,	  /* ring buffer full */
-	HK_COUNT_KERNEL_TX,	  /* kernel datapath: segment sent on the transport */
-	HK_COUNT_KERNEL_TX_GSO,	  /* super-packet sent through the segmenter */
+	HK_COUNT_NO_ROOM,	 /* connections not offered or agreed to: bounds reached */
+	HK_COUNT_KICKED,	 /* writers told that there is room again */
+	HK_COUNT_KICK_FAILED,	 /* ... and this kernel could not */
+	HK_COUNT_BRAKED,	 /* writers stopped because their pair is full */
+	HK_COUNT_XDP_PASSED,	 /* dispatcher: not for Hooker */
+	HK_COUNT_RELAY_HELD,	 /* FIN or RST held until the stream is complete */
+	HK_COUNT_RELAY_FIN_KEPT, /* repeated FIN of ours taken out of its segment */
+	HK_COUNT_RELAY_TCP_DATA, /* TCP payload on a redirected connection: dropped */
+	HK_COUNT_EVENT_LOST,	 /* ring buffer full */
+	HK_COUNT_KERNEL_TX,	/* kernel datapath: segment sent on the transport, or meant to be */
+	HK_COUNT_KERNEL_TX_GSO, /* super-packet sent through the segmenter */
 	HK_COUNT_KERNEL_TX_PROBE, /* segment sent on both to find out whether the transport works */
 	HK_COUNT_KERNEL_TX_TCP,	  /* segment of a negotiated flow left in TCP while probing */
-	HK_COUNT_KERNEL_TX_ROOM,  /* no room for 8 more bytes: left in TCP */
+	HK_COUNT_KERNEL_TX_ROOM,  /* no room for 8 more bytes, or no memory: left in TCP */
 	HK_COUNT_KERNEL_TX_WHOLE, /* super-packet that the segmenter did not cut: left in TCP */
 	HK_COUNT_KERNEL_RX,	  /* packet turned back into TCP */
-	HK_COUNT_KERNEL_RX_UNKNOWN,    /* UDP or UDP-Lite packet of no flow: passed */
-	HK_COUNT_KERNEL_RX_MALFORMED,  /* lengths or header fields make no sense: passed */
+	HK_COUNT_KERNEL_RX_UNKNOWN, /* UDP or UDP-Lite packet of no flow: passed */
+	HK_COUNT_KERNEL_RX_MALFORMED, /* of a flow, but lengths or header fields make no sense: passed */
 	HK_COUNT_KERNEL_RX_CHECKSUM,   /* covered part damaged: dropped */
 	HK_COUNT_KERNEL_RX_NAT,	       /* a NAT rewrote addresses or ports: TCP checksum repaired */
 	HK_COUNT_KERNEL_RX_DAMAGED,    /* damage outside the coverage accepted as asked */

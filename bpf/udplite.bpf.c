@@ -36,14 +36,6 @@ static __always_inline struct hk_lite_port *lite_port(__be16 port)
 	return bpf_map_lookup_elem(&hk_lite_ports, &key);
 }
 
-/* Sum -> checksum. Zero is never sent: in UDP it means none, in UDP-Lite nothing. */
-static __always_inline __u16 finished(__u64 sum)
-{
-	__u16 check = ~hk_fold(sum);
-
-	return check ? check : 0xffff;
-}
-
 HK_DEFINE_RANGE_SUM(xdp, xdp_md)
 HK_DEFINE_RANGE_SUM(tc, __sk_buff)
 
@@ -168,7 +160,7 @@ int hk_lite_verify(struct xdp_md *ctx)
 	range = hk_xdp_range(ctx, view.offset, covered);
 	if (range < 0)
 		return hk_rx_end(RX_VERIFY, CHANGED, XDP_PASS);
-	if (hk_fold(sum + range) != 0xffff)
+	if (hk_csum_fold(sum + range) != 0xffff)
 		return bad_checksum(ctx);
 	return hk_rx_next(ctx, RX_VERIFY);
 }
@@ -179,9 +171,9 @@ int hk_lite_verify(struct xdp_md *ctx)
  */
 static __always_inline __u16 udp_checksum_whole(const struct hk_lite_view *view)
 {
-	return finished((__u64)(__u16)~view->lite->check + (__u16)~view->lite->coverage +
-			bpf_htons(view->len) + (__u16)~bpf_htons(HK_LITE_PROTOCOL) +
-			bpf_htons(HK_UDP_PROTOCOL));
+	return hk_csum_finish((__u64)(__u16)~view->lite->check + (__u16)~view->lite->coverage +
+			      bpf_htons(view->len) + (__u16)~bpf_htons(HK_LITE_PROTOCOL) +
+			      bpf_htons(HK_UDP_PROTOCOL));
 }
 
 /*
@@ -200,11 +192,11 @@ static __always_inline int udp_checksum(struct xdp_md *ctx, const struct hk_lite
 			return -1;
 	}
 	/* pseudo + covered = 0xffff, so covered without check and coverage = ~pseudo - both. */
-	sum = (__u16)~hk_fold(hk_pseudo_sum(view, HK_LITE_PROTOCOL));
+	sum = (__u16)~hk_csum_fold(hk_pseudo_sum(view, HK_LITE_PROTOCOL));
 	sum += (__u16)~view->lite->check;
 	sum += (__u16)~view->lite->coverage;
 	sum += hk_pseudo_sum(view, HK_UDP_PROTOCOL) + bpf_htons(view->len);
-	return finished(sum + hk_sum_behind(rest, covered));
+	return hk_csum_finish(sum + hk_sum_behind(rest, covered));
 }
 
 SEC("xdp")
@@ -273,8 +265,8 @@ static __always_inline int unfinished_check(struct __sk_buff *skb, const struct 
 		rest = hk_tc_range(skb, view->offset + covered, view->len - covered);
 	if (rest < 0)
 		return -1;
-	return hk_fold(hk_pseudo_sum(view, HK_LITE_PROTOCOL) +
-		       (__u16)~hk_sum_behind(rest, covered));
+	return hk_csum_fold(hk_pseudo_sum(view, HK_LITE_PROTOCOL) +
+			    (__u16)~hk_sum_behind(rest, covered));
 }
 
 /* Unfinished */
@@ -318,7 +310,7 @@ int hk_lite_finish(struct __sk_buff *skb)
 	hk_ip_set_protocol(&view, HK_LITE_PROTOCOL, HK_UDP_PROTOCOL);
 	view.lite->coverage = bpf_htons(view.len);
 	/* What UDP expects of an unfinished datagram: the pseudo-header's sum. */
-	view.lite->check = hk_fold(hk_pseudo_sum(&view, HK_UDP_PROTOCOL));
+	view.lite->check = hk_csum_fold(hk_pseudo_sum(&view, HK_UDP_PROTOCOL));
 	return hk_in_end(IN_FINISH, 0, HK_TC_PASS);
 }
 
@@ -381,7 +373,7 @@ int hk_lite_class(struct __sk_buff *skb)
 	/* Less UDP than IP, from a raw socket: UDP-Lite cannot say so. */
 	if (view.lite->coverage != bpf_htons(view.len))
 		return hk_tx_end(TX_CLASSIFY, HK_LITE_SHORT, HK_TC_PASS);
-	pseudo = hk_fold(hk_pseudo_sum(&view, HK_UDP_PROTOCOL));
+	pseudo = hk_csum_fold(hk_pseudo_sum(&view, HK_UDP_PROTOCOL));
 	unfinished = is_unfinished(skb, view.offset, &check);
 	if (unfinished < 0)
 		return hk_tx_end(TX_CLASSIFY, NO_MEMORY, HK_TC_PASS);
@@ -424,10 +416,10 @@ static __always_inline int lite_checksum(struct __sk_buff *skb, struct hk_lite_v
 	int sum;
 
 	if (covered == view->len && unfinished)
-		return hk_fold(hk_pseudo_sum(view, HK_LITE_PROTOCOL));
+		return hk_csum_fold(hk_pseudo_sum(view, HK_LITE_PROTOCOL));
 	if (covered == view->len && check)
-		return finished((__u64)(__u16)~check + (__u16)~bpf_htons(HK_UDP_PROTOCOL) +
-				bpf_htons(HK_LITE_PROTOCOL));
+		return hk_csum_finish((__u64)(__u16)~check + (__u16)~bpf_htons(HK_UDP_PROTOCOL) +
+				      bpf_htons(HK_LITE_PROTOCOL));
 	if (bpf_skb_pull_data(skb, skb->len) || hk_lite_look_tc(skb, HK_LITE_PROTOCOL, view))
 		return -1;
 	if (unfinished)
@@ -436,7 +428,7 @@ static __always_inline int lite_checksum(struct __sk_buff *skb, struct hk_lite_v
 	sum = hk_tc_range(skb, view->offset, covered);
 	if (sum < 0)
 		return -1;
-	return finished(hk_pseudo_sum(view, HK_LITE_PROTOCOL) + (__u32)sum);
+	return hk_csum_finish(hk_pseudo_sum(view, HK_LITE_PROTOCOL) + (__u32)sum);
 }
 
 /* The bytes written for a finished datagram are the bytes on the wire. */

@@ -43,7 +43,8 @@ _Static_assert(sizeof(struct hk_option) == 8, "the option is 8 bytes on the wire
  *             and acknowledgement numbers, offset, flags and window. The pseudo header's length is
  *             that of the IP payload (RFC 3828, 3.1).
  *
- * SYN, SYN-ACK and segments with urgent data (URG) are always TCP. The client sends its handshake ACK
+ * SYN, SYN-ACK and segments with urgent data (URG) are always TCP; so may be segments with data and more
+ * than 32 bytes of options, which are no sign of trouble (below) either. The client sends its handshake ACK
  * in TCP and once more on the transport, and so the 3rd, 9th and 27th segment; each side sends on the
  * transport only after it has been heard there, and as long as the client has not, its TCP segments
  * repeat the option.
@@ -54,7 +55,8 @@ _Static_assert(sizeof(struct hk_option) == 8, "the option is 8 bytes on the wire
  * it repeats or sends beyond its congestion window 1.5 round trips after its first data on the
  * transport: if the client then acknowledges, in TCP and with the option, more than it was sent in
  * TCP alone, the path swallows the transport towards it. Four TCP segments in a row with nothing on
- * the transport between them mean that the path swallows it. Whoever finds out, or is told by ICMP,
+ * the transport between them, eight before eight packets have come there, mean that the path swallows
+ * it. Whoever finds out, or is told by ICMP,
  * goes on in TCP and says so in the option of its next segments: datapath 0, transport as negotiated,
  * and the reason (enum hk_reason) in place of the coverage. The peer follows.
  */

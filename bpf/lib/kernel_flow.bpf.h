@@ -7,6 +7,10 @@
 #include "bpf/lib/flow.bpf.h"
 #include "bpf/lib/journal.bpf.h"
 
+#define HK_INSERT 8 /* length of the UDP or UDP-Lite header in front of the segment */
+#define HK_TIMESTAMPS \
+	0x0101080a /* TCP's, as Linux writes them: NOP, NOP, kind 8, 10 bytes (RFC 7323) */
+
 /*
  * TCP segments in a row, none on the transport between them, that make a path refused: after each timeout, two
  * copies of the first packet, behind itself, and one of each that follows. Where packets are merely lost, all those
@@ -18,6 +22,11 @@
 #define HK_TWICE_ON_RTO	  4
 #define HK_TWICE_ON_RUN	  2
 #define HK_SIGNAL_PACKETS 16
+/* Bytes of payload: small messages stay whole, for programs that expect each in one recv(). */
+#define HK_SHORTEN_FROM 512
+/* Timeouts in a row since each of which so few bytes were acknowledged, of segments that were cut: give up. */
+#define HK_CRAWL_MAX   4
+#define HK_CRAWL_BYTES 16
 /* An answer is overdue after 1.5 round trips, and not before: below what a tail loss probe waits at least, 2 jiffies. */
 #define HK_PATIENCE_MIN_US 1500
 #define HK_STUCK_TRIES	   4 /* timeouts or window probes in a row without an answer: 3 s at least */
@@ -82,12 +91,15 @@ static __always_inline int hk_kernel_redirected(const struct hk_flow *flow)
 
 /*
  * The connection goes on in TCP: nothing is lost, the kernel's TCP still has every unacknowledged
- * byte. @remember: the path is to blame, and the next connections need not try.
+ * byte. @remember: the path is to blame, and the next connections need not try. Once its socket is gone, a flow
+ * stays what it is: in TCP nobody would remove it from the table.
  */
 static __always_inline void hk_fall_back(struct hk_flow *flow, const struct hk_flow_key *key,
 					 __u32 reason, int remember)
 {
-	if (flow->state == HK_FLOW_ACTIVE && remember)
+	if (flow->state != HK_FLOW_ACTIVE)
+		return;
+	if (remember)
 		hk_path_refuse(key, flow->agreed, reason);
 	flow->state = HK_FLOW_TCP;
 	flow->transport = HK_TRANSPORT_TCP;

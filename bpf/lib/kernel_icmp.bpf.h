@@ -2,7 +2,7 @@
 /*
  * Kernel datapath: ICMP and ICMPv6 errors quote the packet as it was on the wire. What concerns the
  * transport makes the flow fall back at once; what concerns the path (too big, no route) is for TCP,
- * so the quote is turned back into the TCP segment the kernel believes it sent.
+ * so the quote is turned back into the TCP segment the kernel believes it sent, and TCP judges its number.
  */
 #ifndef HOOKER_KERNEL_ICMP_BPF_H
 #define HOOKER_KERNEL_ICMP_BPF_H
@@ -71,6 +71,12 @@ static __always_inline int hk_icmp_same_address(const __u32 *remote, void *ip, c
 	return ((struct iphdr *)ip)->saddr == remote[3];
 }
 
+/* Is that a sequence number of what is under way: from the probe of an idle connection to what follows a FIN? */
+static __always_inline int hk_icmp_under_way(const struct hk_flow *flow, __u32 seq)
+{
+	return seq - (flow->rx_ack - 1) <= flow->tx_seq + 1 - (flow->rx_ack - 1);
+}
+
 static __always_inline enum hk_rx hk_icmp(void *data, void *end, const int is_ip6)
 {
 	struct icmphdr *icmp = data + HK_L4(is_ip6);
@@ -97,13 +103,13 @@ static __always_inline enum hk_rx hk_icmp(void *data, void *end, const int is_ip
 	flow = bpf_map_lookup_elem(&hk_flows, &key);
 	if (!flow || flow->datapath != HK_DATAPATH_KERNEL || flow->agreed != *protocol)
 		return HK_RX_NOT_OURS;
-	if (!hk_seq_near(bpf_ntohl(tcp->seq), flow->rx_ack)) {
-		hk_counter_inc(HK_COUNT_KERNEL_ICMP_IGNORED);
-		return HK_RX_DROP;
-	}
 	if (meaning == HK_ICMP_PATH) {
 		hk_icmp_repair(&icmp->checksum, protocol, (void *)udp, is_ip6);
 		return HK_RX_PASS;
+	}
+	if (!hk_icmp_under_way(flow, bpf_ntohl(tcp->seq))) {
+		hk_counter_inc(HK_COUNT_KERNEL_ICMP_IGNORED);
+		return HK_RX_DROP;
 	}
 	/* From the peer itself: its Hooker is gone or has forgotten the flow. Else the path refuses. */
 	if (flow->state == HK_FLOW_ACTIVE) {

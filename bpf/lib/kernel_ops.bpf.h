@@ -6,8 +6,6 @@
 #include "bpf/lib/kernel_flow.bpf.h"
 #include "bpf/lib/option.bpf.h"
 
-#define HK_INSERT 8 /* bytes put in front of each TCP segment */
-
 #define HK_KERNEL_CALLBACKS                                              \
 	(BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG | \
 	 BPF_SOCK_OPS_PARSE_UNKNOWN_HDR_OPT_CB_FLAG | BPF_SOCK_OPS_STATE_CB_FLAG)
@@ -54,6 +52,22 @@ static __always_inline int hk_kernel_option(const struct hk_flow *flow, struct h
 }
 
 /*
+ * Does only a byte of each cut copy in TCP arrive, from timeout to timeout? Then what travels on the transport is heard
+ * there and thrown away by TCP: something on the way, a device or a NAT on the same host, makes its checksum wrong.
+ */
+static __always_inline int hk_kernel_crawls(struct hk_flow *flow)
+{
+	__u32 acked = flow->rx_ack - flow->rto_ack;
+
+	flow->rto_ack = flow->rx_ack;
+	if (acked >= HK_CRAWL_BYTES || flow->tx_seq - flow->rx_ack < HK_SHORTEN_FROM)
+		flow->crawl = 0;
+	else if (acked)
+		flow->crawl++;
+	return flow->crawl >= HK_CRAWL_MAX;
+}
+
+/*
  * Timeout: from now on a few packets go both ways, in TCP and on the transport. Whichever arrives
  * tells the peer (bpf/kernel.bpf.c) what the path lets through; random loss alone changes nothing.
  */
@@ -65,12 +79,16 @@ static __always_inline void hk_kernel_timeout(const struct hk_flow_key *key, __u
 		return;
 	/* In TCP after a fallback, or on both: if still nothing is answered, a firewall may think that
 	 * TCP's sequence numbers are out of the window it last saw. */
-	flow->stuck = earlier + 1 >= HK_STUCK_TRIES;
+	flow->stuck = earlier + 1 < HK_STUCK_TRIES ? 0 : earlier < 255 ? earlier + 1 : 255;
 	if (flow->state == HK_FLOW_TCP)
 		return;
 	flow->rtos++;
 	if (hk_path_refused(key, flow->agreed)) {
 		hk_fall_back(flow, key, HK_REASON_BLACKHOLE, 0);
+		return;
+	}
+	if (hk_kernel_crawls(flow)) {
+		hk_fall_back(flow, key, HK_REASON_BLACKHOLE, 1);
 		return;
 	}
 	flow->twice = HK_TWICE_ON_RTO;
@@ -88,7 +106,7 @@ static __always_inline int hk_kernel_has_timestamps_only(struct bpf_sock_ops *ct
 	__be32 *options = (void *)(tcp + 1);
 
 	return (void *)(options + 1) <= end && tcp->doff == 8 &&
-	       *options == bpf_htonl(0x0101080a); /* RFC 7323: NOP, NOP, timestamps, 10 bytes */
+	       *options == bpf_htonl(HK_TIMESTAMPS);
 }
 
 /* A segment from the peer, inside the window, bears an unknown option: is it ours, saying "TCP"? */

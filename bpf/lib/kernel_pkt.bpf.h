@@ -12,8 +12,6 @@
 #include "bpf/lib/csum.bpf.h"
 #include "bpf/lib/kernel_flow.bpf.h"
 
-#define HK_INSERT 8 /* length of the UDP or UDP-Lite header in front of the segment */
-
 /* Offset of the transport header: Ethernet, then IP without options or extension headers. */
 #define HK_L4(is_ip6) \
 	(sizeof(struct ethhdr) + ((is_ip6) ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)))
@@ -90,10 +88,20 @@ static __always_inline __u16 hk_pkt_udplite_sum(void *ip, int is_ip6, void *udp,
 	return hk_csum_fold(sum);
 }
 
-/* Is sequence number @a no more than 2^26 (64 MB) away from @b? Guards against blind forgeries. */
+/* Is sequence number @a no more than 2^26 (64 MB) away from @b? One of 32 blind guesses is. */
 static __always_inline int hk_seq_near(__u32 a, __u32 b)
 {
 	return a - b + (1U << 26) <= (2U << 26);
+}
+
+/*
+ * A segment with so many options that hk_kernel_mss() found no room for the transport's header: three blocks of SACK
+ * behind timestamps, or four, and bulk data goes both ways. A full one of these fills the MTU and stays in TCP,
+ * which says nothing of the path.
+ */
+static __always_inline int hk_is_crowded(const struct tcphdr *tcp, __u32 payload)
+{
+	return payload && tcp->doff * 4 + HK_INSERT > 60;
 }
 
 static __always_inline int hk_seq_after(__u32 a, __u32 b)

@@ -58,30 +58,49 @@ static __always_inline int hk_rx_has_option(const struct tcphdr *tcp, void *end)
 	       option[1] == bpf_htons(HK_OPT_EXID);
 }
 
-/* The flow was heard on the transport. Returns 0 if the segment cannot be the peer's. */
-static __always_inline int hk_rx_heard(struct hk_flow *flow, const struct tcphdr *tcp, void *end,
-				       __u32 payload)
+/*
+ * May the segment be the peer's? Whether it is, only TCP can judge, by window and checksum. A forged one that gets
+ * this far can carry rx_seq along, until hk_tx_acknowledged() puts it back, but not rx_ack beyond what was sent.
+ */
+static __always_inline int hk_rx_plausible(const struct hk_flow *flow, __u32 seq, __u32 ack)
+{
+	/* FIN counts as one more. */
+	return hk_seq_near(seq, flow->rx_seq) && hk_seq_near(ack, flow->rx_ack) &&
+	       !hk_seq_after(ack, flow->tx_seq + 1);
+}
+
+/* The peer was heard: its acknowledgement, and that the flow is not stuck. */
+static __always_inline void hk_rx_answered(struct hk_flow *flow, __u32 ack)
+{
+	flow->probes = flow->stuck = 0;
+	if (hk_seq_after(ack, flow->rx_ack))
+		flow->rx_ack = ack;
+}
+
+/* The flow was heard on the transport. */
+static __always_inline void hk_rx_heard(struct hk_flow *flow, const struct tcphdr *tcp, void *end,
+					__u32 payload)
 {
 	__u32 seq = bpf_ntohl(tcp->seq), ack = bpf_ntohl(tcp->ack_seq);
 
-	if (!hk_seq_near(seq, flow->rx_seq) || !hk_seq_near(ack, flow->rx_ack))
-		return 0;
+	if (!hk_rx_plausible(flow, seq, ack))
+		return;
 	flow->rx_packets++;
 	flow->tcp_run = 0;
-	flow->probes = flow->stuck = 0;
 	/* A client repeats the option until it has heard us on the transport. */
 	if (!(flow->flags & HK_FLOW_ANSWERED) && !hk_rx_has_option(tcp, end))
 		flow->flags |= HK_FLOW_ANSWERED;
 	if (hk_seq_after(seq + payload, flow->rx_seq))
 		flow->rx_seq = seq + payload;
-	if (hk_seq_after(ack, flow->rx_ack))
-		flow->rx_ack = ack;
-	return 1;
+	hk_rx_answered(flow, ack);
 }
 
-/* Finds the flow of a packet of @transport, or the half-open one, and notes that it was heard. */
+/*
+ * Finds the flow of a packet of @transport, or the half-open one, and notes that it was heard. @payload: of the
+ * segment, negative if lengths or header fields make no sense.
+ */
 static __always_inline enum hk_rx hk_rx_find(const struct hk_flow_key *key,
-					     const struct tcphdr *tcp, void *end, __u32 payload,
+					     const struct tcphdr *tcp, void *end, __s32 payload,
 					     __u8 transport, __u8 *damage)
 {
 	struct hk_flow *flow = bpf_map_lookup_elem(&hk_flows, key);
@@ -90,9 +109,16 @@ static __always_inline enum hk_rx hk_rx_find(const struct hk_flow_key *key,
 	if (flow && flow->state != HK_FLOW_CLOSING) {
 		if (flow->datapath != HK_DATAPATH_KERNEL || flow->agreed != transport)
 			return HK_RX_NOT_OURS;
+		if (payload < 0) {
+			hk_counter_inc(HK_COUNT_KERNEL_RX_MALFORMED);
+			return HK_RX_NOT_OURS;
+		}
 		*damage = flow->damage;
-		return hk_rx_heard(flow, tcp, end, payload) ? HK_RX_TAKE : HK_RX_DROP;
+		hk_rx_heard(flow, tcp, end, payload);
+		return HK_RX_TAKE;
 	}
+	if (payload < 0)
+		return HK_RX_NOT_OURS;
 	/* The handshake ACK is still on its way to the socket, or is this packet. */
 	half = bpf_map_lookup_elem(&hk_half, key);
 	if (half && half->datapath == HK_DATAPATH_KERNEL && half->transport == transport) {
@@ -113,24 +139,24 @@ static __always_inline enum hk_rx hk_rx_accept(void *data, void *end, struct hk_
 	void *ip = data + sizeof(struct ethhdr);
 	struct udphdr *udp = data + HK_L4(is_ip6);
 	struct tcphdr *tcp = (void *)(udp + 1);
-	__u16 length, header;
-	struct hk_flow_key key;
 	__u8 transport, damage = 0;
+	struct hk_flow_key key;
+	__s32 payload;
 	enum hk_rx ret;
+	__u16 length;
 
 	if ((void *)(tcp + 1) > end)
 		return HK_RX_NOT_OURS;
 	transport = is_ip6 ? ((struct ipv6hdr *)ip)->nexthdr : ((struct iphdr *)ip)->protocol;
 	length = hk_pkt_payload_len(ip, is_ip6);
-	header = tcp->doff * 4;
-	if (header < sizeof(*tcp) || length < sizeof(*udp) + header || tcp->syn ||
+	payload = length - sizeof(*udp) - tcp->doff * 4;
+	if (tcp->doff < 5 || tcp->syn ||
 	    (transport == IPPROTO_UDP && udp->len != bpf_htons(length)))
-		return HK_RX_NOT_OURS;
+		payload = -1;
 	hk_pkt_key(&key, ip, is_ip6, 1, udp->source, udp->dest);
-	ret = hk_rx_find(&key, tcp, end, length - sizeof(*udp) - header, transport, &damage);
+	ret = hk_rx_find(&key, tcp, end, payload, transport, &damage);
 	if (ret) {
-		hk_counter_inc(ret == HK_RX_DROP ? HK_COUNT_KERNEL_RX_MALFORMED :
-						   HK_COUNT_KERNEL_RX_UNKNOWN);
+		hk_counter_inc(HK_COUNT_KERNEL_RX_UNKNOWN);
 		return ret;
 	}
 	if (transport == IPPROTO_UDP)
@@ -174,10 +200,9 @@ static __always_inline int hk_rx_unheard(const struct hk_flow *flow, const struc
 	const __be32 *option = (const void *)(tcp + 1);
 	__u32 acked = bpf_ntohl(tcp->ack_seq);
 
-	if (flow->flags & HK_FLOW_ANSWERED || flow->tx_packets < HK_TCP_RUN_MAX)
+	if (flow->tx_packets < HK_TCP_RUN_MAX)
 		return 0;
-	if ((void *)(option + 3) <= end && tcp->doff >= 8 &&
-	    option[0] == bpf_htonl(0x0101080a)) /* RFC 7323: NOP, NOP, timestamps, 10 bytes */
+	if ((void *)(option + 3) <= end && tcp->doff >= 8 && option[0] == bpf_htonl(HK_TIMESTAMPS))
 		option += 3;
 	if ((void *)(option + 3) <= end && tcp->doff >= 10 &&
 	    (option[0] & bpf_htonl(0xffffff00)) ==
@@ -187,8 +212,21 @@ static __always_inline int hk_rx_unheard(const struct hk_flow *flow, const struc
 }
 
 /*
+ * A segment in TCP at the place of the next byte: what a firewall on the path has seen. No other may move that, for
+ * whoever names it can have a reset's number put right (hk_rx_reset()); a repeated segment is none of these.
+ */
+static __always_inline void hk_rx_beside(struct hk_flow *flow, __u32 seq, __u32 seq_end)
+{
+	if (seq != flow->tcp_rx_seq && seq != flow->rx_seq)
+		return;
+	flow->tcp_rx_seq = seq_end;
+	if (hk_seq_after(seq_end, flow->rx_seq))
+		flow->rx_seq = seq_end;
+}
+
+/*
  * A reset as hk_tx_reset() sends it: one that a firewall lets pass, which knows only what travelled in
- * TCP. Whoever can guess that sequence number could guess the right one.
+ * TCP. That number is one of 2^32 like the right one, and only segments that bore one of the two have moved it.
  */
 static __always_inline void hk_rx_reset(struct hk_flow *flow, const struct hk_flow_key *key,
 					struct tcphdr *tcp)
@@ -217,6 +255,7 @@ static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segment
 	struct hk_flow_key key;
 	struct hk_flow *flow;
 	__u32 payload;
+	int crowded;
 
 	if ((void *)(tcp + 1) > end || tcp->syn)
 		return HK_RX_NOT_OURS;
@@ -228,23 +267,27 @@ static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segment
 		hk_rx_reset(flow, &key, tcp);
 	if (tcp->rst)
 		return HK_RX_PASS;
-	if (tcp->urg || !flow->rx_packets) {
-		payload = hk_pkt_payload_len(ip, is_ip6) - tcp->doff * 4;
-		flow->tcp_rx_seq = bpf_ntohl(tcp->seq) + payload;
-	}
+	payload = hk_pkt_payload_len(ip, is_ip6) - tcp->doff * 4;
+	crowded = hk_is_crowded(tcp, payload);
+	if (tcp->urg || crowded || !flow->rx_packets)
+		hk_rx_beside(flow, bpf_ntohl(tcp->seq), bpf_ntohl(tcp->seq) + payload);
+	if (!hk_rx_plausible(flow, bpf_ntohl(tcp->seq), bpf_ntohl(tcp->ack_seq)))
+		return HK_RX_PASS;
+	hk_rx_answered(flow, bpf_ntohl(tcp->ack_seq));
 	/* Urgent data is in TCP on purpose (bpf/wire.h). */
-	if (tcp->urg || flow->state != HK_FLOW_ACTIVE || !flow->rx_packets ||
-	    !hk_seq_near(bpf_ntohl(tcp->seq), flow->rx_seq) ||
-	    !hk_seq_near(bpf_ntohl(tcp->ack_seq), flow->rx_ack))
+	if (tcp->urg || flow->state != HK_FLOW_ACTIVE || !flow->rx_packets)
 		return HK_RX_PASS;
 	if (hk_rx_has_option(tcp, end)) {
 		/* The client has not heard us on the transport. Well under way, unless we have already
-		 * timed out, or what it has came in TCP and on the transport before: then it never will. */
-		if (!(flow->flags & HK_FLOW_CLIENT) &&
+		 * timed out, or what it has came in TCP and on the transport before: then it never will.
+		 * From a client that had heard us it is word of a fallback, which sock_ops reads. */
+		if (!(flow->flags & (HK_FLOW_CLIENT | HK_FLOW_ANSWERED)) &&
 		    (flow->rtos || hk_rx_unheard(flow, tcp, end)))
 			hk_fall_back(flow, &key, HK_REASON_BLACKHOLE, 1);
 		return HK_RX_PASS;
 	}
+	if (crowded)
+		return HK_RX_PASS;
 	hk_counter_inc(HK_COUNT_KERNEL_RX_TCP);
 	flow->tcp_run += segments;
 	if (flow->tcp_run >= (flow->rx_packets < HK_TCP_RUN_NEW ? HK_TCP_RUN_NEW : HK_TCP_RUN_MAX))

@@ -24,13 +24,16 @@
 /* Sent to the segmenter and counted; all that is left to do with each segment is the transport's header. */
 #define HK_TX_COUNTED(transport) (0x4c00 | (transport))
 
-/* Bytes of payload: small messages stay whole, for programs that expect each in one recv(). */
-#define HK_SHORTEN_FROM 512
+/* Frames of this length have room for an option and the header on every path. */
+#define HK_TX_SMALL 600
 
 /* Interface index of the segmenter; set before load. */
 const volatile __u32 hk_segmenter = 0;
 
-/* Puts the header in front of the TCP segment. Returns 0; or -1, and the packet is as it was. */
+/*
+ * Puts the header in front of the TCP segment. Returns 0; or -1, and the packet is as it was: there is no memory. What
+ * was counted before it went to the segmenter stays counted, though it goes in TCP then.
+ */
 static __always_inline int hk_tx_insert(struct __sk_buff *skb, __u8 transport, const int is_ip6)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
@@ -42,8 +45,8 @@ static __always_inline int hk_tx_insert(struct __sk_buff *skb, __u8 transport, c
 	if (data + HK_L4(is_ip6) + sizeof(struct tcphdr) > end)
 		return -1;
 	length = hk_pkt_payload_len(ip, is_ip6) + HK_INSERT;
-	/* NO_CSUM_RESET: the TCP checksum may still be the device's work, and stays so. Fails if the
-	 * packet would outgrow the MTU. */
+	/* NO_CSUM_RESET: the TCP checksum may still be the device's work, and stays so. Up to Linux 5.11 this
+	 * fails if the packet would outgrow the MTU, later nothing here does: hk_kernel_mss(), hk_is_crowded(). */
 	if (bpf_skb_adjust_room(skb, HK_INSERT, BPF_ADJ_ROOM_NET,
 				BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_NO_CSUM_RESET)) {
 		hk_counter_inc(HK_COUNT_KERNEL_TX_ROOM);
@@ -52,7 +55,7 @@ static __always_inline int hk_tx_insert(struct __sk_buff *skb, __u8 transport, c
 	data = (void *)(long)skb->data;
 	end = (void *)(long)skb->data_end;
 	ip = data + sizeof(struct ethhdr);
-	if (data + HK_L4(is_ip6) + HK_KERNEL_COVERAGE > end)
+	if (data + HK_L4(is_ip6) + HK_KERNEL_COVERAGE > end) /* never; for the verifier */
 		return -1;
 	udp = data + HK_L4(is_ip6);
 	__builtin_memcpy(udp, udp + 1, 4); /* the ports */
@@ -122,14 +125,35 @@ static __always_inline void hk_tx_shorten(struct __sk_buff *skb, const int is_ip
 	tcp->check = ~hk_csum_fold(pseudo + bpf_csum_diff(0, 0, bytes, sizeof(bytes), 0));
 }
 
+static __always_inline void hk_tx_newest(struct hk_flow *flow, __u32 seq_end)
+{
+	if (hk_seq_after(seq_end, flow->tx_seq))
+		flow->tx_seq = seq_end;
+}
+
+/* What TCP acknowledges is certain. Forged packets may have carried rx_seq away, and the peer's are then implausible. */
+static __always_inline void hk_tx_acknowledged(struct hk_flow *flow, const struct tcphdr *tcp)
+{
+	__u32 ack = bpf_ntohl(tcp->ack_seq);
+
+	if (tcp->ack && !hk_seq_near(ack, flow->rx_seq))
+		flow->rx_seq = ack;
+}
+
 static __always_inline void hk_tx_count(struct hk_flow *flow, __u32 seq_end, __u32 payload,
 					__u32 segments)
 {
 	flow->tx_packets += segments;
 	flow->tx_bytes += payload;
-	if (hk_seq_after(seq_end, flow->tx_seq))
-		flow->tx_seq = seq_end;
+	hk_tx_newest(flow, seq_end);
 	hk_counter_add(HK_COUNT_KERNEL_TX, segments);
+}
+
+/* Sent in TCP, for the first time: a firewall on the path will know it. */
+static __always_inline void hk_tx_beside(struct hk_flow *flow, __u32 seq_end)
+{
+	if (!hk_seq_after(flow->tx_seq, seq_end))
+		flow->tx_seq = flow->tcp_tx_seq = seq_end;
 }
 
 /* The packet travels on the transport, cut by the segmenter if need be. */
@@ -179,7 +203,7 @@ static __always_inline int hk_tx_probe(struct __sk_buff *skb, struct hk_flow *fl
 	}
 	hk_counter_inc(HK_COUNT_KERNEL_TX_TCP);
 	if (!(flow->flags & HK_FLOW_CLIENT) || (nth != 1 && nth != 3 && nth != 9 && nth != 27) ||
-	    skb->gso_size || skb->len > 600)
+	    skb->gso_size || skb->len > HK_TX_SMALL)
 		return TC_ACT_UNSPEC;
 	hk_tx_copy(skb, HK_TX_COUNTED(flow->agreed));
 	flow->tx_packets++;
@@ -231,9 +255,10 @@ static __always_inline int hk_tx_both(struct __sk_buff *skb, struct hk_flow *flo
 				      __u32 payload, int probe, const int is_ip6)
 {
 	if (probe && ++flow->probes >= HK_STUCK_TRIES)
-		flow->stuck = 1;
-	hk_tx_copy(skb, HK_TX_COUNTED(flow->agreed));
+		flow->stuck = flow->probes;
+	/* Counted first: its acknowledgement may be back before the copy has returned. */
 	hk_tx_count(flow, seq_end, payload, 1);
+	hk_tx_copy(skb, HK_TX_COUNTED(flow->agreed));
 	if (probe || flow->twice == HK_TWICE_ON_RTO)
 		hk_tx_copy(skb, HK_TX_SHORT);
 	if (flow->twice)
@@ -307,11 +332,19 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 		hk_tx_reset(skb, flow, seq, is_ip6);
 		return TC_ACT_UNSPEC;
 	}
-	if (flow->state == HK_FLOW_TCP)
+	hk_tx_acknowledged(flow, tcp);
+	if (flow->state == HK_FLOW_TCP) {
+		hk_tx_newest(flow, seq_end);
 		return TC_ACT_UNSPEC;
+	}
 	if (tcp->urg || !flow->rx_packets) {
-		flow->tcp_tx_seq = seq_end;
+		hk_tx_beside(flow, seq_end);
 		return tcp->urg ? TC_ACT_UNSPEC : hk_tx_probe(skb, flow, &key);
+	}
+	if (hk_is_crowded(tcp, payload) && skb->len > HK_TX_SMALL) {
+		hk_tx_beside(flow, seq_end);
+		hk_counter_inc(HK_COUNT_KERNEL_TX_ROOM);
+		return TC_ACT_UNSPEC;
 	}
 	if (payload && !(flow->flags & HK_FLOW_ANSWERED))
 		hk_tx_unanswered(skb, flow, seq_end);

@@ -12,6 +12,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 #include "bpf/steps.h"
+#include "bpf/lib/csum.bpf.h"
 
 #define HK_LITE_PROTOCOL 136 /* IPPROTO_UDPLITE; headers of Linux 7.1 no longer have it */
 #define HK_UDP_PROTOCOL	 17
@@ -24,6 +25,8 @@
 #define HK_LITE_CHUNK  512
 #define HK_LITE_CHUNKS 31
 #define HK_LITE_MAX    (HK_LITE_CHUNK * HK_LITE_CHUNKS + HK_LITE_CHUNK - 1)
+/* Bound of an offset into a frame: the longest datagram, and the headers in front of it. */
+#define HK_LITE_MASK 0x7fff
 
 /* RFC 3828 section 3. UDP's header is the same with the length in place of the coverage. */
 struct hk_lite_header {
@@ -116,15 +119,6 @@ static __always_inline int hk_lite_look_tc(struct __sk_buff *skb, __u8 protocol,
 			    protocol, view);
 }
 
-static __always_inline __u16 hk_fold(__u64 sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
-}
-
 /* Sums are ones' complement over 16-bit words as they lie in memory (RFC 1071 section 2 B). */
 static __always_inline __u64 hk_pseudo_sum(const struct hk_lite_view *view, __u32 protocol)
 {
@@ -167,7 +161,7 @@ static __always_inline __u64 hk_words_sum(const __u32 *words, __u32 count)
 #define HK_SUM_PIECE(size)                              \
 	do {                                            \
 		asm volatile("" : "+r"(offset));        \
-		offset &= 0x3fff;                       \
+		offset &= HK_LITE_MASK;                 \
 		piece = data + offset;                  \
 		if (piece + (size) > end)               \
 			return -1;                      \
@@ -181,7 +175,7 @@ static __always_inline int hk_chunk_sum(void *data, void *end, __u32 offset)
 	void *piece;
 
 	HK_SUM_PIECE(HK_LITE_CHUNK);
-	return hk_fold(sum);
+	return hk_csum_fold(sum);
 }
 
 /* Less than a chunk, with a zero byte behind an odd end. */
@@ -205,7 +199,7 @@ static __always_inline int hk_tail_sum(void *data, void *end, __u32 offset, __u3
 	if (len & 4)
 		HK_SUM_PIECE(4);
 	asm volatile("" : "+r"(offset));
-	offset &= 0x3fff;
+	offset &= HK_LITE_MASK;
 	piece = data + offset;
 	if (len & 2) {
 		if (piece + 2 > end)
@@ -218,7 +212,7 @@ static __always_inline int hk_tail_sum(void *data, void *end, __u32 offset, __u3
 			return -1;
 		sum += bpf_htons(*(__u8 *)piece << 8);
 	}
-	return hk_fold(sum);
+	return hk_csum_fold(sum);
 }
 
 /*
@@ -255,7 +249,7 @@ static __always_inline int hk_tail_sum(void *data, void *end, __u32 offset, __u3
 		piece = hk_##hook##_tail(ctx, offset, len);                                        \
 		if (piece < 0)                                                                     \
 			return -1;                                                                 \
-		return hk_fold(sum + (__u32)piece);                                                \
+		return hk_csum_fold(sum + (__u32)piece);                                           \
 	}
 
 /* Coverage in bytes as the field says it, 0 meaning everything (RFC 3828 section 3.1). */
@@ -284,7 +278,7 @@ static __always_inline void hk_ip_set_protocol(struct hk_lite_view *view, __u8 f
 
 		/* The protocol is the low byte of a word whose high byte is the TTL. */
 		sum += (__u16)~bpf_htons(from) + bpf_htons(to);
-		ip->check = ~hk_fold(sum);
+		ip->check = ~hk_csum_fold(sum);
 		ip->protocol = to;
 	} else {
 		struct ipv6hdr *ip6 = view->l3;

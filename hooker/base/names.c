@@ -22,7 +22,6 @@ const char *hk_reason_name(unsigned int reason)
 		[HK_REASON_SYN_COOKIE] = "syn-cookie",
 		[HK_REASON_LOOPBACK] = "loopback",
 		[HK_REASON_IPV6] = "ipv6",
-		[HK_REASON_FAST_OPEN] = "fast-open",
 		[HK_REASON_NO_ROOM] = "no-room",
 		[HK_REASON_ICMP_UNREACHABLE] = "icmp-unreachable",
 		[HK_REASON_BLACKHOLE] = "blackhole",

@@ -14,6 +14,7 @@
 #include <linux/sockios.h>
 
 #include "hooker/doctor/doctor.h"
+#include "hooker/hooks/checksums.h"
 #include "hooker/hooks/tc.h"
 #include "hooker/transport/transport.h"
 #include "hooker/base/verdict.h"
@@ -90,6 +91,19 @@ static void check_lro(const struct subject *subject)
 	snprintf(remedy, sizeof(remedy), "ethtool -K %s lro off", subject->name);
 	hk_verdict(subject->list, "offload", HK_FAIL, remedy,
 		   "%s joins received packets (LRO): XDP can't look at them", subject->name);
+}
+
+/* The relay sends datagram by datagram there, the kernel datapath not at all. */
+static void check_checksums(const struct subject *subject)
+{
+	char remedy[64];
+
+	if (hk_checksums_safe(subject->name))
+		return;
+	snprintf(remedy, sizeof(remedy), "ethtool -K %s tx off", subject->name);
+	hk_verdict(subject->list, "offload", HK_WARN, remedy,
+		   "%s computes checksums by the IP protocol: --datapath kernel refuses it",
+		   subject->name);
 }
 
 static void check_xdp(const struct subject *subject)
@@ -175,6 +189,7 @@ void doctor_interface(json_t *list, const char *name)
 	check_port(&subject);
 	check_mtu(&subject);
 	check_lro(&subject);
+	check_checksums(&subject);
 	check_xdp(&subject);
 	check_filters(&subject);
 	if (subject.fd >= 0)

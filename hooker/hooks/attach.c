@@ -128,6 +128,18 @@ static int open_kernel(struct hk_attach *attach, int i)
 	return hk_kernel_open(&attach->kernel[i], &options);
 }
 
+static int open_rescue(struct hk_attach *attach)
+{
+	struct hk_rescue_options options = {
+		.flows_fd = bpf_map__fd(attach->sockops->maps.hk_flows),
+		.paths_fd = bpf_map__fd(attach->sockops->maps.hk_paths),
+		.ifindex = attach->ifindex,
+		.interface_count = attach->options->interface_count,
+	};
+
+	return hk_rescue_open(&attach->rescue, &options);
+}
+
 static int open_dispatch(struct hk_attach *attach, int i, enum hk_xdp_mode mode, bool may_fail)
 {
 	const char *name = attach->options->interfaces[i];
@@ -270,8 +282,7 @@ int hk_attach_open(struct hk_attach *attach, const struct hk_options *options)
 	if (!err && options->datapath == HK_DATAPATH_RELAY)
 		err = load_relay(attach);
 	if (!err && options->datapath == HK_DATAPATH_KERNEL)
-		err = hk_rescue_open(&attach->rescue, bpf_map__fd(attach->sockops->maps.hk_flows),
-				     bpf_map__fd(attach->sockops->maps.hk_paths));
+		err = open_rescue(attach);
 	for (i = 0; !err && i < options->interface_count; i++)
 		err = open_interface(attach, i);
 	if (!err && (options->transport == HK_TRANSPORT_UDPLITE || options->lite_rules) &&

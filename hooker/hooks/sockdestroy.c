@@ -12,11 +12,6 @@
 
 #include "hooker/base/flow_key.h"
 
-static int is_ip4(const struct hk_flow_key *key)
-{
-	return !key->remote_ip[0] && !key->remote_ip[1] && key->remote_ip[2] == htonl(0xffff);
-}
-
 static int destroy_one(struct mnl_socket *nl, const struct hk_victim *victim, uint32_t seq)
 {
 	const struct hk_flow_key *key = &victim->key;
@@ -33,7 +28,8 @@ static int destroy_one(struct mnl_socket *nl, const struct hk_victim *victim, ui
 	req->idiag_states = -1;
 	req->id.idiag_sport = htons(key->local_port);
 	req->id.idiag_dport = htons(key->remote_port);
-	if (is_ip4(key)) {
+	req->id.idiag_if = victim->ifindex;
+	if (hk_flow_ip4(key->remote_ip)) {
 		req->sdiag_family = AF_INET;
 		req->id.idiag_src[0] = key->local_ip[3];
 		req->id.idiag_dst[0] = key->remote_ip[3];

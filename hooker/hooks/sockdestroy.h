@@ -10,6 +10,7 @@
 struct hk_victim {
 	struct hk_flow_key key;
 	uint64_t cookie;
+	int ifindex; /* where the peer has a link-local address: of the link; else 0 */
 };
 
 /**

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "hooker/kernel/gc.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <time.h>
 #include <bpf/bpf.h>
 
 #include "bpf/abi.h"
+#include "hooker/state/flows.h"
 
-#define BATCH	      256
 #define TABLE_SIZE    65536 /* max_entries of hk_flows */
 #define LINGER_FULL_S 2
 
-struct batch {
-	struct hk_flow_key keys[BATCH];
-	struct hk_flow flows[BATCH];
+struct sweep {
+	int flows_fd;
+	__u64 now, linger_ns;
+	int left, stuck;
 };
 
 static __u64 now_ns(void)
@@ -25,49 +24,40 @@ static __u64 now_ns(void)
 	return now.tv_sec * 1000000000ULL + now.tv_nsec;
 }
 
-static int is_over(const struct hk_flow *flow, __u64 now, __u64 linger_ns)
+static int is_over(const struct sweep *sweep, const struct hk_flow *flow)
 {
 	return flow->datapath == HK_DATAPATH_KERNEL && flow->state == HK_FLOW_CLOSING &&
-	       now > flow->changed_ns && now - flow->changed_ns >= linger_ns;
+	       sweep->now > flow->changed_ns && sweep->now - flow->changed_ns >= sweep->linger_ns;
 }
 
-/* One pass; counts into @total all flows seen and returns how many were removed, or -errno. */
-static int sweep(int flows_fd, struct batch *batch, __u64 linger_ns, int *total, int *stuck)
+static int visit(void *arg, const struct hk_flow_key *key, const struct hk_flow *flow)
 {
-	__u64 now = now_ns();
-	__u32 next, count, i;
-	void *from = NULL;
-	int removed = 0, err;
+	struct sweep *sweep = arg;
 
-	*total = *stuck = 0;
-	do {
-		count = BATCH;
-		err = bpf_map_lookup_batch(flows_fd, from, &next, batch->keys, batch->flows, &count,
-					   NULL);
-		if (err && errno != ENOENT)
-			return -errno; /* ENOSPC: a bucket larger than the batch, impossible here */
-		for (i = 0; i < count; i++) {
-			*stuck += batch->flows[i].stuck && batch->flows[i].state != HK_FLOW_CLOSING;
-			if (is_over(&batch->flows[i], now, linger_ns) &&
-			    !bpf_map_delete_elem(flows_fd, &batch->keys[i]))
-				removed++;
-		}
-		*total += count;
-		from = &next;
-	} while (!err);
-	return removed;
+	sweep->stuck += flow->stuck && flow->state != HK_FLOW_CLOSING;
+	sweep->left += !is_over(sweep, flow) || bpf_map_delete_elem(sweep->flows_fd, key);
+	return 0;
+}
+
+/* One pass; @stuck as in hk_kernel_gc(). Returns how many are left, or -errno. */
+static int sweep(int flows_fd, unsigned int linger_s, int *stuck)
+{
+	struct sweep sweep = {
+		.flows_fd = flows_fd,
+		.now = now_ns(),
+		.linger_ns = linger_s * 1000000000ULL,
+	};
+	int err = hk_flows_each(flows_fd, visit, &sweep);
+
+	*stuck = sweep.stuck;
+	return err ?: sweep.left;
 }
 
 int hk_kernel_gc(int flows_fd, unsigned int linger_s, int *stuck)
 {
-	struct batch *batch = malloc(sizeof(*batch));
-	int removed, total;
+	int left = sweep(flows_fd, linger_s, stuck);
 
-	if (!batch)
-		return -ENOMEM;
-	removed = sweep(flows_fd, batch, linger_s * 1000000000ULL, &total, stuck);
-	if (removed >= 0 && total - removed > TABLE_SIZE / 2 && linger_s > LINGER_FULL_S)
-		removed = sweep(flows_fd, batch, LINGER_FULL_S * 1000000000ULL, &total, stuck);
-	free(batch);
-	return removed < 0 ? removed : total - removed;
+	if (left > TABLE_SIZE / 2 && linger_s > LINGER_FULL_S)
+		left = sweep(flows_fd, LINGER_FULL_S, stuck);
+	return left;
 }

@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "bpf/abi.h"
 #include "bpf/kernel.skel.h"
+#include "hooker/hooks/checksums.h"
 #include "hooker/hooks/dispatch.h"
 #include "hooker/kernel/segmenter.h"
 #include "hooker/base/log.h"
@@ -22,6 +24,7 @@ struct hk_kernel {
 	struct hk_tc *egress, *ingress;
 	int ifindex;
 	int segmenter; /* interface index, or 0 */
+	bool segmenter_lost;
 	bool steps_set;
 };
 
@@ -178,6 +181,21 @@ static int make_segmenter(struct hk_kernel *kernel)
 	return 0;
 }
 
+/* Of a TCP segment behind the header of another protocol. */
+static int check_checksums(int ifindex)
+{
+	char name[IF_NAMESIZE];
+
+	if (!if_indextoname(ifindex, name))
+		return -errno;
+	if (hk_checksums_safe(name))
+		return 0;
+	hk_error("%s computes checksums by the IP protocol: that of TCP inside UDP would be wrong",
+		 name);
+	hk_hint("ethtool -K %s tx off", name);
+	return -EOPNOTSUPP;
+}
+
 int hk_kernel_open(struct hk_kernel **out, const struct hk_kernel_options *options)
 {
 	struct hk_kernel *kernel = calloc(1, sizeof(*kernel));
@@ -195,7 +213,7 @@ int hk_kernel_open(struct hk_kernel **out, const struct hk_kernel_options *optio
 		err = -errno;
 		goto out;
 	}
-	err = make_segmenter(kernel);
+	err = check_checksums(kernel->ifindex) ?: make_segmenter(kernel);
 	if (err)
 		goto out;
 	kernel->skel->rodata->hk_segmenter = kernel->segmenter;
@@ -221,11 +239,26 @@ out:
 	return err;
 }
 
+/* The program has its index, so another one would not help. It also goes with its interface, which is no news. */
+static void miss_segmenter(struct hk_kernel *kernel)
+{
+	char name[IF_NAMESIZE];
+
+	kernel->segmenter_lost = true;
+	if (!if_indextoname(kernel->ifindex, name))
+		return;
+	hk_warn("the macvlan that segments for %s has been deleted: what is sent in bulk is lost",
+		name);
+	hk_hint("restart Hooker");
+}
+
 void hk_kernel_refresh(struct hk_kernel *kernel)
 {
-	int err = kernel ? hk_segmenter_refresh(kernel->segmenter) : 0;
+	int err = kernel && !kernel->segmenter_lost ? hk_segmenter_refresh(kernel->segmenter) : 0;
 
-	if (err)
+	if (err == -ENODEV)
+		miss_segmenter(kernel);
+	else if (err)
 		hk_debug("can't refresh the segmenter of interface %d: %s", kernel->ifindex,
 			 strerror(-err));
 }

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <bpf/bpf.h>
 
+#include "hooker/base/flow_key.h"
 #include "hooker/base/names.h"
 
 #define BATCH 256
@@ -44,7 +45,7 @@ int hk_flows_each(int map_fd,
 
 bool hk_flow_key_to_sock(const struct hk_flow_key *key, struct sock_key *out)
 {
-	if (key->local_ip[0] || key->local_ip[1] || key->local_ip[2] != htonl(0xffff))
+	if (!hk_flow_ip4(key->local_ip))
 		return false;
 	out->src_ip4 = key->local_ip[3];
 	out->dst_ip4 = key->remote_ip[3];
@@ -57,7 +58,7 @@ static json_t *address_json(const __u32 ip[4])
 {
 	char text[INET6_ADDRSTRLEN];
 
-	if (!ip[0] && !ip[1] && ip[2] == htonl(0xffff))
+	if (hk_flow_ip4(ip))
 		inet_ntop(AF_INET, &ip[3], text, sizeof(text));
 	else
 		inet_ntop(AF_INET6, ip, text, sizeof(text));

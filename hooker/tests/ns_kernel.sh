@@ -118,6 +118,32 @@ lossy_handshake()
 
 receives() { if [[ $1 == tc ]]; then echo '"tc ingress"'; else echo '"native XDP"'; fi; }
 
+# Where data is lost both ways, TCP's options leave no room for the transport's header. Nothing may outgrow the MTU;
+# what does would be lost in front of a real router, so this one takes more and counts.
+lossy_both_ways()
+{
+	local status=0 lossy
+	on router ip link set to-client mtu 1600
+	on router ip link set to-server mtu 1600
+	on router nft -f - <<-EOF
+	table inet lossy {
+	  chain forward {
+	    type filter hook forward priority 0;
+	    meta l4proto { udp, udplite } meta length > 1500 counter
+	    numgen random mod 25 == 0 drop
+	  }
+	}
+	EOF
+	"$@" || status=1
+	lossy=$(on router nft list table inet lossy)
+	echo "$lossy"
+	[[ $lossy =~ counter\ packets\ 0 ]] || status=1
+	on router nft delete table inet lossy
+	on router ip link set to-client mtu 1500
+	on router ip link set to-server mtu 1500
+	return $status
+}
+
 nothing_left()
 {
 	local links hooks
@@ -125,7 +151,7 @@ nothing_left()
 	[[ $links != *hkseg* && ! $hooks =~ driver|generic|tcx|clsact ]]
 }
 
-plan $((27 * ${#transports[@]} + 3))
+plan $((28 * ${#transports[@]} + 4))
 hosts_up
 count_start
 start_nginx "[::]:80 ipv6only=off"
@@ -163,6 +189,7 @@ for transport in "${transports[@]}"; do
 	ok "$transport: also if the SYN-ACK had to be sent again" lossy_handshake fetch video
 	ok "$transport: ... over IPv6" lossy_handshake curl_ip6
 	ok "$transport: ... and over IPv4 to a dual-stack listener" lossy_handshake curl_keepalive
+	ok "$transport: both directions at once, with loss" lossy_both_ways fetch video --push "$WORK/files/video"
 	ok "$transport: iperf3 up" iperf
 	ok "$transport: iperf3 down" iperf -R
 	ok "$transport: iperf3, 10 streams" iperf -P 10
@@ -179,3 +206,8 @@ for transport in "${transports[@]}"; do
 	ok "$transport: nothing is left on the client" nothing_left client
 	ok "$transport: nothing is left on the server" nothing_left server
 done
+hooker_start client --datapath kernel
+segmenter=$(on client ip -o link | sed -n 's/.*\(hkseg[0-9]*\).*/\1/p')
+on client ip link del "$segmenter"
+ok "a segmenter that somebody deletes is missed" wait_until 5 grep -q 'has been deleted' "$WORK/hooker-client.out"
+hooker_stop client

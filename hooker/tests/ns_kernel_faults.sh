@@ -10,6 +10,10 @@ cd "$(dirname "$0")/../.."
 transport=${TRANSPORT:-udp}
 stall_ms=${STALL_MS:-1000}
 STALL=$ROOT/build/hooker/tests/prog_stall
+SPOOF=$ROOT/build/hooker/tests/prog_spoof
+CLIENT=10.99.1.2
+protocol=17
+[[ $transport == udp ]] || protocol=136
 URL=http://$SERVER
 REMEMBER_S=20 # longer than a transfer at this rate takes
 RATE=8000000 # slow enough for a fault to come in time on a busy machine
@@ -98,6 +102,8 @@ before()
 
 fallbacks() { echo $(($(stat client counters.kernel_fallback) + $(stat server counters.kernel_fallback))); }
 
+fell_back() { (($(fallbacks) > $1)); }
+
 # during FAULT
 during()
 {
@@ -179,12 +185,95 @@ strict_firewall()
 	fault_off
 }
 
+# spoofed HOW: under way, somebody who knows the ports only forges packets from the router. Nothing comes of it.
+spoofed()
+{
+	local client port fallbacks status=0
+	fallbacks=$(fallbacks)
+	background stall client "$STALL" "$SERVER" 80 video "$WORK/files/video" $RATE
+	client=$PID
+	wait_until 10 grep -q 'under way' "$WORK/stall.out" || status=1
+	port=$(on client "$HOOKER" flows --json | jq '.flows[] | select(.remote_port == 80 and .state == "active") | .local_port')
+	on router "$SPOOF" "$SERVER" 80 "$CLIENT" "$port" "$1" "$protocol" || status=1
+	wait "$client" || status=1
+	tail -1 "$WORK/stall.out" >"$WORK/stall.json"
+	stalled_less_than "$stall_ms" || status=1
+	(($(fallbacks) == fallbacks)) || status=1
+	tap_result "$transport: forged: $1 ($(result))" $status "$(<"$WORK/stall.out")"
+}
+
+# What the router's NAT sees is unfinished, and its devices finish it: every checksum on the transport is wrong, though
+# the flow is heard there.
+wrong_checksums()
+{
+	local status=0
+	on router ethtool -K to-client tx off >/dev/null
+	on router ethtool -K to-server tx off >/dev/null
+	fault_on nat
+	transfer || status=1
+	cat "$WORK/stall.json"
+	fault_off
+	on router ethtool -K to-client tx on >/dev/null
+	on router ethtool -K to-server tx on >/dev/null
+	stalled_less_than 15000 || status=1
+	return $status
+}
+
+# outage [FAULT]: a link, perhaps in TCP after FAULT, that is dead for so long that TCP's next attempt comes seconds
+# after it is back: the transfer goes on then.
+outage()
+{
+	local client fallbacks
+	fallbacks=$(fallbacks)
+	background stall client "$STALL" "$SERVER" 80 video "$WORK/files/video" $RATE
+	client=$PID
+	wait_until 10 grep -q 'under way' "$WORK/stall.out" || return 1
+	if (($#)); then
+		fault_on "$1"
+		wait_until 10 fell_back "$fallbacks" || return 1
+	fi
+	on router nft add rule inet fault forward drop
+	sleep 7 # of TCP's attempts, 5 are in the first 6.2 s, the next one comes 6.4 s later
+	fault_off
+	wait "$client" || { cat "$WORK/stall.out"; return 1; }
+	tail -1 "$WORK/stall.out" | tee "$WORK/stall.json"
+	stalled_less_than 20000
+}
+
+# Nothing but ping comes back to the router, whose server is reached by a link-local address: reset as well.
+link_local()
+{
+	local client address started
+	address=$(on router ip -j -6 addr show dev to-client scope link | jq -r '[.[].addr_info[]? | .local // empty][0]')
+	background hooker-router router "$HOOKER" run --interface to-client --cgroup "${CGROUP[router]}" \
+		--datapath kernel --transport "$transport"
+	DAEMON[router]=$PID
+	wait_until 10 grep -q '^ready' "$WORK/hooker-router.out" || return 1
+	sed "s,$WORK/nginx\.,$WORK/nginx-router.,g; s,listen 80,listen [::]:80," "$WORK/nginx.conf" >"$WORK/router.conf"
+	background nginx-router router nginx -c "$WORK/router.conf" -p "$WORK"
+	wait_until 10 on client curl -sg -o /dev/null "http://[$address%eth0]/text" || return 1
+	background stall client "$STALL" "$address%eth0" 80 video "$WORK/files/video" $RATE
+	client=$PID
+	wait_until 10 grep -q 'under way' "$WORK/stall.out" || return 1
+	on client nft -f - <<-EOF
+		table inet silent { chain output { type filter hook output priority 0; meta l4proto tcp drop; }; }
+	EOF
+	started=$SECONDS
+	wait "$client" && return 1
+	tail -1 "$WORK/stall.out"
+	((SECONDS - started < 15)) || return 1
+	hooker_stop router
+	on client nft delete table inet silent
+	jq -e '.error == "Connection reset by peer"' <(tail -1 "$WORK/stall.out") >/dev/null
+}
+
 cases_before=(drop drop-up drop-down reject strip strip-synack cookies)
 cases_during=(drop drop-up drop-down reject mtu kill-server kill-client restart-server restart-client)
+cases_spoofed=(reset carry refuse short)
 if [[ $transport != udp && ${FULL:-0} == 0 ]]; then
-	cases_before=(drop-down reject) cases_during=(drop mtu kill-server)
+	cases_before=(drop-down reject) cases_during=(drop mtu kill-server) cases_spoofed=(carry short)
 fi
-plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + 3))
+plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + ${#cases_spoofed[@]} + 8))
 hosts_up
 on router nft -f - <<-EOF
 	table inet fault {
@@ -200,6 +289,11 @@ for case in "${cases_before[@]}"; do
 	before "$case" tcp
 done
 before mtu "$transport"
+if [[ $transport == udp ]]; then
+	ok "udp: checksums that are always wrong are found out" wrong_checksums
+else
+	skip "udplite: checksums that are always wrong are found out" "a NAT makes it fall back at once"
+fi
 # Real checksums, or the router would see the half-made ones of a veth. A NAT knows UDP, but not UDP-Lite.
 on client ethtool -K eth0 tx off >/dev/null
 on server ethtool -K eth0 tx off >/dev/null
@@ -212,6 +306,12 @@ for case in "${cases_during[@]}"; do
 	during "$case"
 	[[ $case != kill-* ]] || start "${case#kill-}" 0
 done
+for case in "${cases_spoofed[@]}"; do
+	spoofed "$case"
+done
+is "$transport: ... and what was too short has been counted" "$(stat client counters.kernel_rx_malformed)" 1
+ok "$transport: a dead link of some seconds is not the end" outage
+ok "$transport: ... nor after a fallback" outage drop
 stop_both
 start_both 60
 ok "$transport: a path that refused is remembered" remembered
@@ -223,3 +323,6 @@ start_both 60
 ok "$transport: behind a strict firewall it fails loudly, the next one works" strict_firewall
 stop_both
 fault_off
+start client 0
+ok "$transport: the same over a link-local address" link_local
+hooker_stop client

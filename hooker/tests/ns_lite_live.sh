@@ -94,11 +94,25 @@ new_is_udp()
 	kill "$PID"
 }
 
-# taken_away WHAT HOST OTHER TRANSPORT: undeployed on HOST during a transfer, which goes on over TRANSPORT
+# The path stands still until the server's TCP has timed out.
+timed_out()
+{
+	local received
+	path drop
+	wait_until 10 has_counted server kernel_suspect 1 || bail "no timeout"
+	received=$(stat client counters.kernel_rx)
+	path
+	wait_until 10 has_counted client kernel_rx $((received + 100)) || bail "the transfer does not go on"
+}
+
+has_counted() { (($(stat "$1" "counters.$2") >= $3)); }
+
+# taken_away WHAT HOST OTHER TRANSPORT [BEFORE]: undeployed on HOST during a transfer, which goes on over TRANSPORT
 taken_away()
 {
 	local what=$1
 	begin
+	${5-:}
 	ok "$what: undeployed" on "$2" "$HOOKER" undeploy udplite
 	ok "$what: says so" flow_becomes "$2" "[\"$4\",\"undeployed\"]"
 	ok "$what: the peer follows" flow_becomes "$3" "[\"$4\",\"peer-fell-back\"]"
@@ -108,7 +122,7 @@ taken_away()
 }
 
 hosts_up
-plan 37
+plan 38
 
 # ---- what `hooker run` has deployed is seen and changed by the other commands
 start_both --transport udplite --coverage 100
@@ -171,6 +185,8 @@ is "the kernel datapath has no steps, and says what it has" "$(transports client
 taken_away "kernel datapath, by the sender" server client tcp
 ok "a new connection uses UDP there, too" new_is_udp
 stop_both
+# Even if the sender has had a timeout, it is not the path's fault, and the next connection may try.
 start_both --datapath kernel --transport udplite
-taken_away "kernel datapath, by the receiver" client server tcp
+taken_away "kernel datapath, by the receiver" client server tcp timed_out
+is "... which is not held against the path" "$(stat server fallbacks.blackhole)" 0
 stop_both

@@ -93,7 +93,7 @@ done
 C4=$c,udp,10.78.0.1 C6=$c,udp,fd78::1 S4=$s,udp,10.78.1.1 S6=$s,udp,fd78:1::1
 N4=$s,udplite,10.78.1.1 N6=$s,udplite,fd78:1::1 # the kernel's own
 
-plan 66
+plan 70
 
 # ---- the command
 exits "an unknown transport is a usage error" 2 in_ns "$c" "$hooker" deploy nonsense
@@ -224,6 +224,26 @@ is "undeployed during traffic: it goes on" "$(jq --argjson n "$count" \
 ok "nothing is left at the client" nothing_left "$c"
 ok "nor at the server" nothing_left "$s"
 is "and datagrams travel as UDP" "$("$traffic" exchange "$C4,5020" "$S4,5020")" "34 datagrams, 0 failed"
+
+# ---- the longest datagrams, whose end is beyond 16 KB of frame; only generic XDP likes such an MTU
+for link in "$c lite0" "$r r0" "$r r1" "$s lite0"; do
+	read -r ns device <<<"$link"
+	ip -n "$ns" link set "$device" mtu 17000
+done
+deploy "$c" -i lite0 --xdp generic -p 5020:20 -p 5021:16380 >"$work/log"
+if [[ $(in_ns "$s" "$hooker" transports --json | jq '.transports[0].native') == true ]]; then
+	ok "16383 bytes, 20 of them covered" "$traffic" send "$C4,5020" "$N4,6000" 16375 cover=20 min=20
+	ok "and finished" "$traffic" send "$C4,5020" "$N4,6000" 16375 cover=20 min=20 nocheck
+	ok "16383 bytes, 16380 covered" "$traffic" send "$C4,5021" "$N4,6000" 16375 cover=16380 min=16380
+	ok "and finished" "$traffic" send "$C4,5021" "$N4,6000" 16375 cover=16380 min=16380 nocheck
+else
+	for i in 1 2 3 4; do skip "long datagrams, $i" "no native UDP-Lite to receive them"; done
+fi
+undeploy "$c"
+for link in "$c lite0" "$r r0" "$r r1" "$s lite0"; do
+	read -r ns device <<<"$link"
+	ip -n "$ns" link set "$device" mtu 1500
+done
 
 # ---- a killed deploy
 mkfifo "$work/never"

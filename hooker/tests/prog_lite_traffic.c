@@ -3,6 +3,7 @@
  * Datagrams between two sockets, each in its network namespace, each UDP or the kernel's own UDP-Lite.
  *
  *   exchange END END [nocheck] [cover=N] [min=N]   every size both ways; exit 1 if one fails
+ *   send END END BYTES [OPTION as in exchange]     one datagram of this size; exit 1 if it fails
  *   stream END END COUNT                           numbered, echoed, 32 under way; prints JSON
  *   super END END                                  one send() of three datagrams (UDP_SEGMENT)
  *
@@ -32,6 +33,7 @@
 #define UDP_NO_CHECK6_TX   101
 #define WINDOW		   32
 #define PAYLOAD_MAX	   1452
+#define SEND_MAX	   16384
 #define TIMEOUT		   1000 /* ms without anything: what is under way is lost */
 
 struct end {
@@ -111,7 +113,7 @@ static bool send_to(const struct end *from, const struct end *to, const void *da
 
 static bool one_way(const struct end *from, const struct end *to, int n)
 {
-	uint8_t sent[PAYLOAD_MAX], got[PAYLOAD_MAX + 1];
+	static uint8_t sent[SEND_MAX], got[SEND_MAX + 1];
 
 	fill(sent, n, n);
 	if (send_to(from, to, sent, n) && wait_readable(to->fd) &&
@@ -220,7 +222,7 @@ int main(int argc, char **argv)
 	struct end a, b;
 
 	if (argc < 4)
-		errx(2, "usage: prog_lite_traffic exchange|stream|super END END [OPTION]");
+		errx(2, "usage: prog_lite_traffic exchange|send|stream|super END END [OPTION]");
 	for (int i = 4; i < argc; i++) {
 		opt_nocheck |= !strcmp(argv[i], "nocheck");
 		sscanf(argv[i], "cover=%d", &opt_cover);
@@ -230,6 +232,8 @@ int main(int argc, char **argv)
 	b = open_end(argv[3]);
 	if (!strcmp(argv[1], "exchange"))
 		return exchange(&a, &b);
+	if (!strcmp(argv[1], "send") && argc > 4 && atoi(argv[4]) <= SEND_MAX)
+		return !one_way(&a, &b, atoi(argv[4]));
 	if (!strcmp(argv[1], "stream") && argc > 4)
 		return stream(&a, &b, strtoul(argv[4], NULL, 10));
 	if (!strcmp(argv[1], "super"))
