@@ -135,8 +135,15 @@ void memory_credit(struct conn *conn, uint64_t now)
 	    (conn->since_look < window / 8 && now < conn->looked + POLL_NS))
 		return;
 	conn->looked = now;
-	if (look_at(conn->relay, &conn->id.key, &look) || !look.found)
+	if (look_at(conn->relay, &conn->id.key, &look))
 		return;
+	if (!look.found) {
+		/* Closed, and what it had not read is gone: the peer's next byte must come here to bounce, as in TCP. */
+		conn->unread = conn->since_look = conn->polls = 0;
+		conn->behind = false;
+		rdt_set_window(conn->rdt, now, window);
+		return;
+	}
 	conn->polls = look.unread == conn->unread && !conn->since_look ? conn->polls + 1 : 0;
 	conn->unread = look.unread;
 	conn->since_look = 0;

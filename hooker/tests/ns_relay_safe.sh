@@ -35,6 +35,18 @@ stopped_reader()
 	grep -qx "read $bytes" "$WORK/read-$port.out"
 }
 
+# reader_leaves: a reader that never reads closes while the window is shut: its writer gets an error, as over TCP.
+reader_leaves()
+{
+	local status=0
+	background leave server socat TCP-LISTEN:9200,reuseaddr SYSTEM:'sleep 2',nofork
+	wait_until 5 listens 9200 || return 1
+	on client timeout 15 "$PRESSURE" write "$SERVER" 9200 blocking 50000000 || status=$?
+	((status == 1)) || { echo "the writer ended with $status"; return 1; }
+	wait_until 10 closed
+}
+listens() { [[ $(on server ss -Hnlt "sport = :$1") ]]; }
+
 in_sequence()
 {
 	local i
@@ -57,7 +69,7 @@ refused_for_memory()
 }
 flag_full() { [[ $(on server "$HOOKER" stats --json | jq .relay.full) == true ]]; }
 
-plan 14
+plan 15
 hosts_up
 hooker_start client
 hooker_start server
@@ -74,6 +86,7 @@ ok "edge-triggered writers were woken" test "$(stat client relay.kicks)" -gt 0
 ok "all closed" wait_until 10 closed
 fetch text
 wait_until 10 closed
+ok "a stopped reader closes: its writer is reset" reader_leaves
 before="$(descriptors client) $(resident client)"
 ok "$repeats connections in sequence" in_sequence
 ok "... leave nothing" wait_until 10 closed
