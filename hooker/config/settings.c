@@ -95,10 +95,10 @@ bool hk_setting_is_live(int key)
 {
 	switch (key) {
 	case 't':
-	case KEY_COVERAGE:
 	case KEY_REMEMBER:
 	case KEY_DAMAGE:
 	case KEY_LOG_LEVEL: return true;
+	/* Not KEY_COVERAGE: one port, with one coverage, serves the connections that have agreed on it, too. */
 	default: return false;
 	}
 }
@@ -374,7 +374,6 @@ void hk_setting_copy(struct hk_options *options, const struct hk_options *from, 
 {
 	switch (key) {
 	case 't': options->transport = from->transport; break;
-	case KEY_COVERAGE: options->coverage = from->coverage; break;
 	case KEY_REMEMBER: options->path_ttl_s = from->path_ttl_s; break;
 	case KEY_DAMAGE: options->damage = from->damage; break;
 	case KEY_LOG_LEVEL: options->log_level = from->log_level; break;
