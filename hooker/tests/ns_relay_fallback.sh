@@ -182,7 +182,7 @@ unknown_counted() { (($(stat server relay.unknown) > $1)); }
 stranger_counted() { (($(stat server relay.links.strangers) > $1)); }
 
 exec 3>&1
-plan 20
+plan 22
 hosts_up
 for transport in udp:17 udplite:136; do
 	number=${transport#*:} transport=${transport%:*}
@@ -196,6 +196,7 @@ for transport in udp:17 udplite:136; do
 		swallowed after 500 bytes towards the server|oifname "to-server" PROTO quota over 500 bytes drop|blackhole
 		refused after 5 MB|PROTO quota over 5 mbytes reject with icmp type admin-prohibited|icmp-unreachable
 	END
+	is "$transport: what ICMP says of one datagram costs no other" "$(stat server "relay.$transport.send_errors")" 0
 done
 restart --transport udp --remember 0
 ok "one connection is silent while another is answered: neither moves" busy_peer
