@@ -47,6 +47,30 @@ reader_leaves()
 }
 listens() { [[ $(on server ss -Hnlt "sport = :$1") ]]; }
 
+# Others connect to where the daemon connects to itself, and wait. It must go on making pairs, for more connections than
+# it has made ahead.
+crowd()
+{
+	local port before status=0 i
+	port=$(on client ss -Htln src 127.72.75.1 | awk '{ sub(/.*:/, "", $4); print $4 }')
+	background crowd client perl -MSocket=:all -e 'my @all;
+		for (1 .. 300) {
+			socket(my $s, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+			connect($s, sockaddr_in($ARGV[0], inet_aton("127.72.75.1")));
+			push @all, $s;
+		}
+		$| = 1; print "there\n"; sleep 60' "$port"
+	local crowd=$PID
+	wait_until 5 grep -q there "$WORK/crowd.out" || return 1
+	before=$(stat client counters.established)
+	for ((i = 0; i < 150; i++)); do
+		fetch text --timeout 5 || { status=1; break; }
+	done
+	kill "$crowd"
+	echo "$i connections"
+	((status == 0 && $(stat client counters.established) == before + 150))
+}
+
 in_sequence()
 {
 	local i
@@ -69,7 +93,7 @@ refused_for_memory()
 }
 flag_full() { [[ $(on server "$HOOKER" stats --json | jq .relay.full) == true ]]; }
 
-plan 15
+plan 16
 hosts_up
 hooker_start client
 hooker_start server
@@ -87,6 +111,8 @@ ok "all closed" wait_until 10 closed
 fetch text
 wait_until 10 closed
 ok "a stopped reader closes: its writer is reset" reader_leaves
+ok "a crowd at the pairs' listener" crowd
+wait_until 10 closed
 before="$(descriptors client) $(resident client)"
 ok "$repeats connections in sequence" in_sequence
 ok "... leave nothing" wait_until 10 closed
