@@ -79,6 +79,34 @@ in_sequence()
 	done
 }
 
+# room_again: connections that filled --memory and are idle now do not keep others out.
+room_again()
+{
+	local before pids=() i status=0
+	hooker_stop client
+	hooker_start client --memory 12M
+	background sink server socat -u TCP-LISTEN:9300,reuseaddr,fork SYSTEM:'sleep 1; cat >/dev/null'
+	pids+=("$PID")
+	wait_until 5 listens 9300 || return 1
+	for i in 1 2 3 4; do
+		# shellcheck disable=SC2016 # for the shell there
+		background "idle-$i" client bash -c 'exec 3<>/dev/tcp/$0/9300; head -c 12000000 /dev/zero >&3; echo sent; exec sleep 60' \
+			"$SERVER"
+		pids+=("$PID")
+	done
+	wait_until 5 is_full client || { echo "never full"; status=1; }
+	wait_until 20 all_sent || { echo "not sent"; status=1; }
+	wait_until 5 has_room client || { on client "$HOOKER" stats --json | jq .relay; status=1; }
+	before=$(stat client counters.established)
+	fetch text || status=1
+	[[ $(stat client relay.open) == [45] && $(stat client counters.established) == $((before + 1)) ]] || status=1
+	kill "${pids[@]}"
+	return $status
+}
+is_full() { [[ $(stat "$1" relay.full) == true ]]; }
+has_room() { ! is_full "$1"; }
+all_sent() { (($(cat "$WORK"/idle-?.out | grep -c sent) == 4)); }
+
 refused_for_memory()
 {
 	local many=$WORK/refused.out
@@ -87,13 +115,12 @@ refused_for_memory()
 	background refused server "$PRESSURE" read 9090 4000
 	wait_until 5 grep -q listening "$many"
 	background fill client "$PRESSURE" write "$SERVER" 9090 blocking 30000000
-	wait_until 5 flag_full || { echo "never full"; return 1; }
+	wait_until 5 is_full server || { echo "never full"; return 1; }
 	fetch text || return 1 # in plain TCP
 	on server "$HOOKER" stats --json | jq -e '.counters.no_room > 0'
 }
-flag_full() { [[ $(on server "$HOOKER" stats --json | jq .relay.full) == true ]]; }
 
-plan 16
+plan 17
 hosts_up
 hooker_start client
 hooker_start server
@@ -119,4 +146,5 @@ ok "... leave nothing" wait_until 10 closed
 after="$(descriptors client) $(resident client)"
 printf '# descriptors and resident bytes of the client: before %s, after %s\n' "$before" "$after"
 ok "no leak" test $((${after% *} - ${before% *})) -le 300 -a $((${after#* } - ${before#* })) -le 8000000
+ok "idle connections do not keep --memory full" room_again
 ok "beyond --memory new connections are plain TCP" refused_for_memory
