@@ -109,12 +109,14 @@ all_sent() { (($(cat "$WORK"/idle-?.out | grep -c sent) == 4)); }
 
 refused_for_memory()
 {
-	local many=$WORK/refused.out
+	local port
 	hooker_stop server
-	hooker_start server --memory 4M
-	background refused server "$PRESSURE" read 9090 4000
-	wait_until 5 grep -q listening "$many"
-	background fill client "$PRESSURE" write "$SERVER" 9090 blocking 30000000
+	hooker_start server --memory 10M
+	for port in 9090 9091 9092; do
+		background "refused-$port" server "$PRESSURE" read $port 4000
+		wait_until 5 grep -q listening "$WORK/refused-$port.out"
+		background "fill-$port" client "$PRESSURE" write "$SERVER" $port blocking 30000000
+	done
 	wait_until 5 is_full server || { echo "never full"; return 1; }
 	fetch text || return 1 # in plain TCP
 	on server "$HOOKER" stats --json | jq -e '.counters.no_room > 0'

@@ -144,6 +144,18 @@ static void looks_at_the_whole(void **state)
 	assert_int_equal(read_text("connection-memory 8M\nmemory 4M\n", NULL, 0), -EINVAL);
 	assert_errors((const char *const[]){ "2: memory is less than connection-memory", NULL });
 	done();
+	assert_int_equal(read_text("memory 9M\n", NULL, 0), -EINVAL);
+	assert_errors((const char *const[]){
+		"1: memory is less than connection-memory, which is 10M", NULL });
+	done();
+	assert_int_equal(read_text("connection-memory 4M\nmemory 9M\n", NULL, 0), 0);
+	done();
+	assert_int_equal(read_text("connection-memory 2G\n", NULL, 0), 0);
+	done();
+	assert_int_equal(read_text("connection-memory 2049M\n", NULL, 0), -EINVAL);
+	assert_errors(
+		(const char *const[]){ "1: connection-memory is 4M to 2G, not '2049M'", NULL });
+	done();
 	assert_int_equal(read_text("datapath kernel\nremote-port 1 use udplite coverage 20\n", NULL,
 				   0),
 			 -EINVAL);
