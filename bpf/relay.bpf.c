@@ -23,6 +23,8 @@
 /* Ethernet, IPv4 and TCP without options. */
 #define HK_RELAY_HEADERS (sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct tcphdr))
 
+#define HK_IP_FRAGMENT	 0x3fff /* of frag_off: more follow, or where this one belongs */
+
 /* enum hk_redir_slot -> Hooker userspace's sockets. Written by userspace. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKMAP);
@@ -222,7 +224,13 @@ static __always_inline int hk_acks_fin(const struct hk_flow *flow, const struct 
 	return flow->flags & HK_FLOW_SHUT && bpf_ntohl(tcp->ack_seq) == flow->local_isn + 2;
 }
 
-/* TCP of redirected connections: handshake and acknowledgements pass, FIN and RST are held. */
+/*
+ * TCP of redirected connections: handshake and acknowledgements pass, FIN and RST are held.
+ *
+ * Redirected payload does not move sequence numbers: what the peer itself has to say begins at the first byte behind
+ * its SYN, or at the second, behind its FIN. All else is a keepalive, or of somebody who does not know the numbers: TCP
+ * may judge it (RFC 5961), but it changes nothing here, and no payload may pass.
+ */
 static __always_inline enum hk_relay_verdict hk_relay_look(void *data, void *end, __u32 ifindex,
 							   struct hk_relay_segment *segment)
 {
@@ -230,10 +238,13 @@ static __always_inline enum hk_relay_verdict hk_relay_look(void *data, void *end
 	struct iphdr *ip = (void *)(eth + 1);
 	struct tcphdr *tcp = (void *)(ip + 1);
 	struct sock_key *key = &segment->key;
+	__u32 headers, at;
 	struct hk_flow *flow;
-	__u32 headers;
+	int payload;
 
-	if ((void *)(tcp + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP) || ip->ihl != 5)
+	/* At tc ingress any protocol comes by. Of a fragment there may be no header, or half of one. */
+	if ((void *)(tcp + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP) || ip->ihl != 5 ||
+	    ip->protocol != IPPROTO_TCP || ip->frag_off & bpf_htons(HK_IP_FRAGMENT))
 		return HK_RELAY_PASS;
 	key->src_ip4 = ip->daddr;
 	key->dst_ip4 = ip->saddr;
@@ -242,10 +253,14 @@ static __always_inline enum hk_relay_verdict hk_relay_look(void *data, void *end
 	flow = hk_relay_flow(key);
 	if (!flow || tcp->syn)
 		return HK_RELAY_PASS;
-	flow->ifindex = ifindex;
 	headers = sizeof(*ip) + tcp->doff * 4;
+	payload = bpf_ntohs(ip->tot_len) > headers;
+	at = bpf_ntohl(tcp->seq) - (flow->remote_isn + 1);
+	if (at > 1)
+		return payload ? HK_RELAY_DROP : HK_RELAY_PASS;
+	flow->ifindex = ifindex;
 	/* Payload in TCP: the peer does not redirect. Old and new bytes must never mix. */
-	if (bpf_ntohs(ip->tot_len) > headers) {
+	if (payload) {
 		hk_counter_inc(HK_COUNT_RELAY_TCP_DATA);
 		hk_relay_broken(key, flow->local_isn);
 		return HK_RELAY_DROP;

@@ -73,7 +73,8 @@ static __always_inline void hk_relay_slot_back(__u32 slot)
 
 /*
  * Inside the ESTABLISHED callback connect() and accept() have not returned yet, so not one byte can
- * precede redirection. Returns 0, or -1 if the SOCKHASH is full.
+ * precede redirection. Returns 0, or -1 if the SOCKHASH or the ring buffer is full: a redirected connection that
+ * userspace has not heard of would have nobody behind it.
  */
 static __always_inline int hk_relay_established(struct bpf_sock_ops *ctx,
 						const struct hk_flow_key *key,
@@ -83,13 +84,14 @@ static __always_inline int hk_relay_established(struct bpf_sock_ops *ctx,
 	struct sock_key sk;
 
 	hk_sock_key(&sk, key);
+	event = hk_event_reserve(HK_EVENT_ESTABLISHED, &sk);
+	if (!event)
+		return -1;
 	if (bpf_sock_hash_update(ctx, &hk_apps, &sk, BPF_ANY)) {
+		bpf_ringbuf_discard(event, 0);
 		hk_counter_inc(HK_COUNT_MAP_FULL);
 		return -1;
 	}
-	event = hk_event_reserve(HK_EVENT_ESTABLISHED, &sk);
-	if (!event)
-		return 0;
 	event->cookie = bpf_get_socket_cookie(ctx);
 	event->local_isn = flow->local_isn;
 	event->remote_isn = flow->remote_isn;

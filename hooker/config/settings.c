@@ -50,7 +50,7 @@ const struct argp_option hk_setting_options[] = {
 	  "has no native XDP; for relay tc ingress from Linux 6.6 on, but XDP with UDP-Lite or --paper)",
 	  0 },
 	{ "connection-memory", KEY_CONNECTION_MEMORY, "BYTES", 0,
-	  "Relay: what one connection may hold, at least 4M; K, M and G are understood (default: 10M)",
+	  "Relay: what one connection may hold, 4M to 2G; K, M and G are understood (default: 10M)",
 	  0 },
 	{ "memory", KEY_MEMORY, "BYTES", 0,
 	  "Relay: what all connections may hold; beyond it new ones stay plain TCP (default: a "
@@ -95,10 +95,10 @@ bool hk_setting_is_live(int key)
 {
 	switch (key) {
 	case 't':
-	case KEY_COVERAGE:
 	case KEY_REMEMBER:
 	case KEY_DAMAGE:
 	case KEY_LOG_LEVEL: return true;
+	/* Not KEY_COVERAGE: one port, with one coverage, serves the connections that have agreed on it, too. */
 	default: return false;
 	}
 }
@@ -214,7 +214,8 @@ static long set_memory(struct hk_options *options, int key, const char *word)
 {
 	uint64_t size = parse_size(word);
 
-	if (size < HK_CONNECTION_MEMORY_MIN || (key == KEY_CONNECTION_MEMORY && size > UINT32_MAX))
+	if (size < HK_CONNECTION_MEMORY_MIN ||
+	    (key == KEY_CONNECTION_MEMORY && size > HK_CONNECTION_MEMORY_MAX))
 		return -1;
 	if (key == KEY_CONNECTION_MEMORY)
 		options->connection_memory = size;
@@ -229,7 +230,7 @@ static const char *range_of(int key)
 	switch (key) {
 	case KEY_COVERAGE: return "0 or 72 to 65535";
 	case KEY_REMEMBER: return "0 to 86400 seconds";
-	case KEY_CONNECTION_MEMORY: return "4M to 4G";
+	case KEY_CONNECTION_MEMORY: return "4M to 2G";
 	case KEY_MEMORY: return "4M or more";
 	case KEY_BUSY_POLL: return "0 to 10000 microseconds";
 	default: return NULL;
@@ -308,8 +309,10 @@ int hk_settings_check(const struct hk_options *options, char *error, size_t size
 		snprintf(error, size, "paper is for the relay");
 		return KEY_PAPER;
 	}
-	if (options->memory && options->memory < options->connection_memory) {
-		snprintf(error, size, "memory is less than connection-memory");
+	if (options->memory &&
+	    options->memory < (options->connection_memory ?: HK_CONNECTION_MEMORY_DEFAULT)) {
+		snprintf(error, size, "memory is less than connection-memory%s",
+			 options->connection_memory ? "" : ", which is 10M");
 		return KEY_MEMORY;
 	}
 	return 0;
@@ -374,7 +377,6 @@ void hk_setting_copy(struct hk_options *options, const struct hk_options *from, 
 {
 	switch (key) {
 	case 't': options->transport = from->transport; break;
-	case KEY_COVERAGE: options->coverage = from->coverage; break;
 	case KEY_REMEMBER: options->path_ttl_s = from->path_ttl_s; break;
 	case KEY_DAMAGE: options->damage = from->damage; break;
 	case KEY_LOG_LEVEL: options->log_level = from->log_level; break;

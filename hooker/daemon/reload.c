@@ -6,13 +6,11 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/sockops.skel.h"
-#include "bpf/wire.h"
 #include "hooker/base/exit.h"
 #include "hooker/config/settings.h"
 #include "hooker/daemon/internal.h"
 #include "hooker/base/log.h"
 #include "hooker/rules/rules.h"
-#include "hooker/transport/transport.h"
 
 int use_rules(struct daemon *daemon, const char *text, const char *name, char *error, size_t size)
 {
@@ -78,17 +76,10 @@ static void merge(const struct daemon *daemon, struct hk_options *options,
 
 static int apply(struct daemon *daemon, const struct hk_options *options)
 {
-	struct hk_attach *attach = daemon->attach;
-	int err = 0;
-
 	daemon->settings->options = *options;
 	hk_log_setup(options->log_level);
-	if (attach->udplite)
-		err = hk_deployment_add_port(attach->udplite, HK_RELAY_LITE_PORT, options->coverage,
-					     HK_FRAME_COVERAGE, 0);
-	return err   ?:
-		       hk_attach_configure(attach, options->datapath, options->transport,
-					   options->coverage);
+	return hk_attach_configure(daemon->attach, options->datapath, options->transport,
+				   options->coverage);
 }
 
 static json_t *refuse(json_t *errors, int exit_code)

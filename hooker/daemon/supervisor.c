@@ -65,7 +65,7 @@ static void destroy_orphans(struct hk_attach *attach)
 	if (!ret && orphans.count)
 		ret = hk_sock_destroy(orphans.victims, orphans.count);
 	if (ret < 0)
-		hk_error("can't destroy the connections left behind: %s", strerror(-ret));
+		hk_error("can't destroy every connection left behind: %s", strerror(-ret));
 	else if (ret)
 		hk_warn("%d connections destroyed", ret);
 	free(orphans.victims);

@@ -57,15 +57,18 @@ int hk_sock_destroy(const struct hk_victim *victims, unsigned int count)
 
 	if (!nl)
 		return -errno;
-	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0)
+	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0) {
 		err = -errno;
-	for (i = 0; !err && i < count; i++) {
+		count = 0;
+	}
+	/* One that is refused, as before Linux 6.0 in TIME_WAIT (EOPNOTSUPP), must not spare the others. */
+	for (i = 0; i < count; i++) {
 		int ret = destroy_one(nl, &victims[i], i + 1);
 
 		if (!ret)
 			destroyed++;
 		else if (ret != -ENOENT) /* closed meanwhile: just as well */
-			err = ret;
+			err = err ?: ret;
 	}
 	mnl_socket_close(nl);
 	return err ? err : destroyed;

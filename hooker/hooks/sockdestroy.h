@@ -16,7 +16,7 @@ struct hk_victim {
 /**
  * Aborts TCP sockets of this network namespace by NETLINK_SOCK_DIAG (SOCK_DESTROY, Linux 4.5,
  * CONFIG_INET_DIAG_DESTROY): the application reads ECONNABORTED, the peer gets a RST.
- * Returns how many of @count were destroyed, or -errno.
+ * Tries each. Returns how many of @count were destroyed, or the first -errno.
  */
 int hk_sock_destroy(const struct hk_victim *victims, unsigned int count);
 

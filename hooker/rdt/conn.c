@@ -295,6 +295,7 @@ void rdt_trim(struct rdt_conn *c)
 		free(c->log.p);
 		c->log.p = NULL;
 		c->log.cap = 0;
+		c->log.first = c->log.next;
 	}
 }
 

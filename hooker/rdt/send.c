@@ -17,11 +17,12 @@ static bool log_room(struct rdt_conn *c, uint64_t spare)
 {
 	struct packet_log *log = &c->log;
 	uint64_t used = log->next - log->resend, cap;
+	uint64_t oldest = c->least > log->first ? c->least : log->first;
 	struct packet *p;
 
 	/* As long as it may grow, it also keeps what has been given up but may still show up. */
-	if (log->cap < log->max && c->least < log->resend)
-		used = log->next - c->least;
+	if (log->cap < log->max && oldest < log->resend)
+		used = log->next - oldest;
 	if (used + 1 <= log->cap)
 		return log->cap < log->max || used + spare < log->cap;
 	if (log->cap >= log->max)

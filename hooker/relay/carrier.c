@@ -97,8 +97,17 @@ static int gso_run(const struct carrier *carrier, int first, int count)
 	return n;
 }
 
-/* Sends out[0..count). What fails counts as lost on the way: rdt sends it again. */
-static void send_batch(struct carrier *carrier, struct conn *conn, int count)
+/*
+ * ICMP leaves its error on the socket, which all connections share, and whoever sends next is told instead of
+ * having sent, once. These errors are about the message itself.
+ */
+static bool is_its_own(int err)
+{
+	return err == EAGAIN || err == ENOBUFS || err == EIO || err == EINVAL;
+}
+
+/* Sends out[from..count). What fails counts as lost on the way: rdt sends it again. */
+static void send_batch(struct carrier *carrier, struct conn *conn, int from, int count)
 {
 	struct sockaddr_in to = {
 		.sin_family = AF_INET,
@@ -108,9 +117,10 @@ static void send_batch(struct carrier *carrier, struct conn *conn, int count)
 	struct mmsghdr msgs[SEND_BATCH];
 	struct control controls[SEND_BATCH];
 	struct iovec iov[SEND_BATCH * 3];
-	int first, n, messages = 0, vecs = 0, done = 0;
+	int starts[SEND_BATCH], first, n, messages = 0, vecs = 0, done = 0;
+	bool again = false;
 
-	for (first = 0; first < count; first += n) {
+	for (first = from; first < count; first += n) {
 		struct msghdr *msg = &msgs[messages].msg_hdr;
 		int i;
 
@@ -124,13 +134,14 @@ static void send_batch(struct carrier *carrier, struct conn *conn, int count)
 			vecs += carrier->out[i].niov;
 		}
 		msg->msg_iovlen = &iov[vecs] - msg->msg_iov;
-		messages++;
+		starts[messages++] = first;
 	}
 	while (done < messages) {
 		int ret = sendmmsg(carrier->fd, msgs + done, messages - done, MSG_DONTWAIT);
 
 		if (ret > 0) {
 			done += ret;
+			again = false;
 			continue;
 		}
 		/* No checksum offload on the route's device: the kernel refuses to segment. */
@@ -138,11 +149,15 @@ static void send_batch(struct carrier *carrier, struct conn *conn, int count)
 			carrier->gso = false;
 			hk_debug("UDP segmentation offload refused (%s): sending one by one",
 				 strerror(errno));
+			send_batch(carrier, conn, starts[done], count);
+			return;
 		}
+		again = !again && !is_its_own(errno);
+		if (again)
+			continue;
 		carrier->send_errors++;
 		done++;
 	}
-	carrier->sent += count;
 }
 
 void carrier_send(struct conn *conn, uint64_t now)
@@ -155,7 +170,8 @@ void carrier_send(struct conn *conn, uint64_t now)
 			if (rdt_output(conn->rdt, now, &carrier->out[count]) <= 0)
 				break;
 		if (count)
-			send_batch(carrier, conn, count);
+			send_batch(carrier, conn, 0, count);
+		carrier->sent += count;
 	} while (count == SEND_BATCH);
 }
 
@@ -168,7 +184,8 @@ static void send_reply(struct carrier *carrier, struct rdt_datagram *reply, stru
 	fill_message(&msg, &control, to, source, 0);
 	msg.msg_iov = reply->iov;
 	msg.msg_iovlen = reply->niov;
-	if (sendmsg(carrier->fd, &msg, MSG_DONTWAIT) < 0)
+	if (sendmsg(carrier->fd, &msg, MSG_DONTWAIT) < 0 &&
+	    (is_its_own(errno) || sendmsg(carrier->fd, &msg, MSG_DONTWAIT) < 0))
 		carrier->send_errors++;
 }
 

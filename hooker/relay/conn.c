@@ -158,6 +158,7 @@ void conn_destroy(struct conn *conn)
 void conn_cut(struct conn *conn)
 {
 	conn->failed = true;
+	conn->wanted = NULL; /* it moves nowhere any more, so that must not be due either */
 	conn->deadline = relay_now() + FAIL_LINGER_NS;
 	ending_reset_local(conn);
 	pair_release(conn); /* after the order: now no send() is redirected to it */

@@ -27,7 +27,7 @@
 #define CONNECT_S    3	  /* a SYN, its repetition, the greeting */
 #define PEER_SILENCE 8000 /* ms without an acknowledgement from the peer's TCP */
 #define LINKS_MAX    4096
-#define LINKS_EACH   8 /* accepted from one address */
+#define LINKS_EACH   8 /* accepted from one address; what has proven nothing makes room */
 #define NS_PER_S     1000000000ull
 #define IDLE_NS	     (30 * NS_PER_S) /* without a connection on it */
 #define PROVE_NS     (10 * NS_PER_S) /* accepted, and not one frame of a connection of ours */
@@ -40,7 +40,7 @@ struct link {
 	bool ours;	      /* connected by this end, which also closes it when idle */
 	bool proven;	      /* a frame for a connection of ours has come */
 	struct conn *waiting; /* for room to send, in turn */
-	uint64_t used_at;
+	uint64_t opened_at, used_at;
 	struct link *prev, *next;
 };
 
@@ -71,16 +71,22 @@ static void release(struct link *link)
 	free(link);
 }
 
+/* Settle afterwards. */
+static void drop(struct link *link, int err)
+{
+	hk_debug("link: %s", strerror(err));
+	detach(link); /* first: those on it look for another */
+	fallback_link_down(link->relay, link, err);
+	release(link);
+}
+
 static void down(struct link *link, int err)
 {
 	struct hk_relay *relay = link->relay;
 
-	hk_debug("link: %s", strerror(err));
 	if (!link->up)
 		relay->links->failures++;
-	detach(link); /* first: those on it look for another */
-	fallback_link_down(relay, link, err);
-	release(link);
+	drop(link, err);
 	relay_settle(relay);
 }
 
@@ -252,7 +258,7 @@ static struct link *new_link(struct hk_relay *relay, int fd, uint32_t local_ip4,
 	link->relay = relay;
 	link->local_ip4 = local_ip4;
 	link->remote_ip4 = remote_ip4;
-	link->used_at = relay_now();
+	link->opened_at = link->used_at = relay_now();
 	bufferevent_setcb(link->bev, on_read, on_room, on_event, link);
 	bufferevent_setwatermark(link->bev, EV_READ, 0, READ_BYTES);
 	bufferevent_setwatermark(link->bev, EV_WRITE, QUEUE_BYTES / 2, 0);
@@ -269,12 +275,19 @@ bool link_is_up(const struct link *link)
 	return link->up;
 }
 
+/* Any process of the peer's host may have connected to us: nobody is there before a frame says so. */
+static bool is_stranger(const struct link *link)
+{
+	return !link->ours && !link->proven;
+}
+
 static struct link *find(const struct links *links, uint32_t local_ip4, uint32_t remote_ip4)
 {
 	struct link *link, *found = NULL;
 
 	DL_FOREACH(links->all, link)
-	if (link->local_ip4 == local_ip4 && link->remote_ip4 == remote_ip4 && (!found || link->up))
+	if (link->local_ip4 == local_ip4 && link->remote_ip4 == remote_ip4 && !is_stranger(link) &&
+	    (!found || link->up))
 		found = link;
 	return found;
 }
@@ -330,14 +343,25 @@ int link_get(struct link **out, struct hk_relay *relay, uint32_t local_ip4, uint
 	return -ENOMEM;
 }
 
-static unsigned int from_there(const struct links *links, uint32_t remote_ip4)
+/* May one more be accepted from there? The oldest stranger leaves if need be: eight must not keep the daemon out. */
+static bool make_room(struct links *links, uint32_t remote_ip4)
 {
-	const struct link *link;
+	struct link *link, *stranger = NULL;
 	unsigned int count = 0;
 
 	DL_FOREACH(links->all, link)
-	count += link->remote_ip4 == remote_ip4;
-	return count;
+	if (!link->ours && link->remote_ip4 == remote_ip4) {
+		count++;
+		if (is_stranger(link) && !stranger)
+			stranger = link;
+	}
+	if (count < LINKS_EACH)
+		return links->count < LINKS_MAX;
+	if (!stranger)
+		return false;
+	links->strangers++;
+	drop(stranger, ECONNABORTED);
+	return true;
 }
 
 /* Only who may have frames for us is let in: a host with a connection here. */
@@ -352,9 +376,8 @@ static void take_link(struct links *links, int fd, uint32_t remote_ip4)
 	struct link *link;
 
 	relay_consume_events(links->relay);
-	if (links->count >= LINKS_MAX || from_there(links, remote_ip4) >= LINKS_EACH ||
-	    getsockname(fd, (struct sockaddr *)&local, &len) ||
-	    !path_known(links->relay, remote_ip4)) {
+	if (getsockname(fd, (struct sockaddr *)&local, &len) ||
+	    !path_known(links->relay, remote_ip4) || !make_room(links, remote_ip4)) {
 		links->strangers++;
 		close(fd);
 		return;
@@ -369,6 +392,7 @@ static void take_link(struct links *links, int fd, uint32_t remote_ip4)
 
 static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 {
+	struct links *links = arg;
 	struct sockaddr_in remote;
 	socklen_t len = sizeof(remote);
 	int peer;
@@ -376,15 +400,16 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	while ((peer = accept4(fd, (struct sockaddr *)&remote, &len,
 			       SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-		take_link(arg, peer, remote.sin_addr.s_addr);
+		take_link(links, peer, remote.sin_addr.s_addr);
 		len = sizeof(remote);
 	}
+	relay_settle(links->relay);
 }
 
 static bool is_useless(const struct link *link, uint64_t now)
 {
 	if (!link->ours)
-		return !link->proven && now - link->used_at > PROVE_NS;
+		return !link->proven && now - link->opened_at > PROVE_NS;
 	return link->up && now - link->used_at > IDLE_NS && !fallback_uses(link->relay, link);
 }
 
@@ -396,10 +421,9 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	DL_FOREACH_SAFE(links->all, link, next)
-	if (is_useless(link, now)) {
-		detach(link);
-		release(link);
-	}
+	if (is_useless(link, now))
+		drop(link, ETIMEDOUT);
+	relay_settle(links->relay);
 }
 
 /* The last resets, if the kernel takes them. */

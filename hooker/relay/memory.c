@@ -15,6 +15,8 @@
 #define POLL_FAST_FOR 200	  /* fast polls in a row without any change */
 #define FLOOR	      (64 * 1024) /* what a connection may hold whatever the others do */
 #define PRESSURE_MS   10
+#define IDLE_NS \
+	200000000ull /* without a frame, or a look, for so long: it may be asked for memory */
 
 uint32_t memory_send_buffer(const struct hk_relay_options *options)
 {
@@ -49,19 +51,6 @@ static void account(struct conn *conn)
 		relay->stats.memory_peak = relay->memory;
 }
 
-static void on_pressure(evutil_socket_t fd, short what, void *arg)
-{
-	struct hk_relay *relay = arg;
-	struct conn *conn, *next;
-
-	(void)fd, (void)what;
-	HASH_ITER(hh, relay->conns, conn, next) {
-		conn->want_read |= conn->paused;
-		conn_touch(conn);
-	}
-	relay_settle(relay);
-}
-
 /* Tells the BPF programs whether there is room, and looks after those that wait for it. */
 static void publish(struct hk_relay *relay)
 {
@@ -93,12 +82,6 @@ void memory_forget(struct conn *conn)
 	publish(conn->relay);
 }
 
-int memory_open(struct hk_relay *relay)
-{
-	relay->pressure = evtimer_new(relay->base, on_pressure, relay);
-	return relay->pressure ? 0 : -ENOMEM;
-}
-
 bool memory_may_take(const struct conn *conn)
 {
 	struct rdt_stats stats;
@@ -126,22 +109,70 @@ uint64_t memory_poll_due(const struct conn *conn, uint64_t now)
 	return now + (conn->polls < POLL_FAST_FOR ? POLL_NS : POLL_SLOW_NS);
 }
 
-void memory_credit(struct conn *conn, uint64_t now)
+static void look_again(struct conn *conn, uint64_t now)
 {
 	uint32_t window = memory_window(&conn->relay->options), most = window;
 	struct hk_look look;
 
-	if (conn->unread + conn->since_look < window / 8 ||
-	    (conn->since_look < window / 8 && now < conn->looked + POLL_NS))
-		return;
 	conn->looked = now;
-	if (look_at(conn->relay, &conn->id.key, &look) || !look.found)
+	if (look_at(conn->relay, &conn->id.key, &look))
 		return;
+	if (!look.found) {
+		/* Closed, and what it had not read is gone: the peer's next byte must come here to bounce, as in TCP. */
+		conn->unread = conn->since_look = conn->polls = 0;
+		conn->behind = false;
+		rdt_set_window(conn->rdt, now, window);
+		return;
+	}
+	if (under_pressure(conn->relay))
+		most = FLOOR;
 	conn->polls = look.unread == conn->unread && !conn->since_look ? conn->polls + 1 : 0;
 	conn->unread = look.unread;
 	conn->since_look = 0;
-	conn->behind = look.unread >= window / 8;
-	if (under_pressure(conn->relay))
-		most = FLOOR;
+	/* No credit: nothing will come by which to notice that it has read. */
+	conn->behind = look.unread >= window / 8 || look.unread >= most;
 	rdt_set_window(conn->rdt, now, look.unread < most ? most - look.unread : 0);
+}
+
+void memory_credit(struct conn *conn, uint64_t now)
+{
+	uint32_t eighth = memory_window(&conn->relay->options) / 8;
+
+	if ((!conn->behind && conn->unread + conn->since_look < eighth) ||
+	    (conn->since_look < eighth && now < conn->looked + POLL_NS))
+		return;
+	look_again(conn, now);
+}
+
+/* ---- pressure ---- */
+
+/* An idle connection gives back its empty buffers, and what its application has read meanwhile. */
+static void give_back(struct conn *conn, uint64_t now)
+{
+	if (now < conn->heard_at + IDLE_NS)
+		return;
+	rdt_trim(conn->rdt);
+	if (!conn->failed && conn->unread + conn->since_look && now >= conn->looked + IDLE_NS)
+		look_again(conn, now);
+}
+
+static void on_pressure(evutil_socket_t fd, short what, void *arg)
+{
+	struct hk_relay *relay = arg;
+	struct conn *conn, *next;
+	uint64_t now = relay_now();
+
+	(void)fd, (void)what;
+	HASH_ITER(hh, relay->conns, conn, next) {
+		give_back(conn, now);
+		conn->want_read |= conn->paused;
+		conn_touch(conn);
+	}
+	relay_settle(relay);
+}
+
+int memory_open(struct hk_relay *relay)
+{
+	relay->pressure = evtimer_new(relay->base, on_pressure, relay);
+	return relay->pressure ? 0 : -ENOMEM;
 }

@@ -24,6 +24,7 @@
 
 #include "bpf/relay.skel.h"
 #include "hooker/base/log.h"
+#include "hooker/relay/loopback.h"
 
 #define READY_MIN     64 /* pairs that wait at first; doubles when they run short */
 #define READY_MAX     2048
@@ -51,8 +52,7 @@ struct pair {
 
 struct pairs {
 	struct hk_relay *relay;
-	int listener;
-	struct sockaddr_in address;
+	struct loopback loopback;
 	struct hk_room *room;
 	struct event *refill, *decay;
 	/* Indices without sockets, first in first out: an index must rest, because a program that has
@@ -72,44 +72,12 @@ static int set_int(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value)) ? -errno : 0;
 }
 
-/* RST instead of FIN: no TIME_WAIT, whose ports 28,000 short connections would use up. */
-static void close_now(int fd)
-{
-	struct linger linger = { .l_onoff = 1 };
-
-	if (fd < 0)
-		return;
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-	close(fd);
-}
-
 static int make_pair(struct pairs *pairs, struct pair *pair)
 {
-	struct sockaddr_in peer, local = pairs->address;
-	socklen_t len = sizeof(peer);
-	int err = 0;
+	int err = loopback_connect(&pairs->loopback, FIRST_BUFFER, &pair->a, &pair->b);
 
-	pair->b = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (pair->b < 0)
-		return -errno;
-	local.sin_port = 0;
-	set_int(pair->b, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
-	set_int(pair->b, SOL_SOCKET, SO_SNDBUF, FIRST_BUFFER);
-	if (bind(pair->b, (struct sockaddr *)&local, sizeof(local)) ||
-	    connect(pair->b, (struct sockaddr *)&pairs->address, sizeof(pairs->address)))
-		goto fail;
-	len = sizeof(local);
-	if (getsockname(pair->b, (struct sockaddr *)&local, &len))
-		goto fail;
-	/* Anyone on this host may connect to the listener: ours is the one with our port. */
-	do {
-		close_now(pair->a);
-		len = sizeof(peer);
-		pair->a = accept4(pairs->listener, (struct sockaddr *)&peer, &len,
-				  SOCK_CLOEXEC | SOCK_NONBLOCK);
-		if (pair->a < 0)
-			goto fail;
-	} while (peer.sin_port != local.sin_port || peer.sin_addr.s_addr != local.sin_addr.s_addr);
+	if (err)
+		return err;
 	/* The host's default may pace, or probe for bandwidth. */
 	setsockopt(pair->b, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
 	err = set_int(pair->b, IPPROTO_TCP, TCP_NODELAY, 1);
@@ -117,10 +85,8 @@ static int make_pair(struct pairs *pairs, struct pair *pair)
 	err = err ?: set_int(pair->a, IPPROTO_TCP, TCP_WINDOW_CLAMP, FIRST_BUFFER);
 	if (!err)
 		return 0;
-fail:
-	err = err ?: -errno;
-	close_now(pair->a);
-	close_now(pair->b);
+	loopback_close(pair->a);
+	loopback_close(pair->b);
 	pair->a = pair->b = -1;
 	return err;
 }
@@ -141,8 +107,8 @@ static int add_pair(struct pairs *pairs)
 				&value, BPF_ANY) ||
 	    bpf_map_update_elem(bpf_map__fd(queue(pairs->relay)), NULL, &slot, BPF_ANY)) {
 		err = -errno;
-		close_now(pair->a);
-		close_now(pair->b);
+		loopback_close(pair->a);
+		loopback_close(pair->b);
 		pair->a = pair->b = -1;
 		return err;
 	}
@@ -387,8 +353,8 @@ static void destroy(struct pair *pair)
 		event_free(pair->readable);
 	if (pair->writable)
 		event_free(pair->writable);
-	close_now(pair->b); /* leaves the SOCKMAP by being closed */
-	close_now(pair->a);
+	loopback_close(pair->b); /* leaves the SOCKMAP by being closed */
+	loopback_close(pair->a);
 	*pair = (struct pair){ .a = -1, .b = -1 };
 }
 
@@ -431,29 +397,11 @@ void pairs_close(struct pairs *pairs)
 		event_free(pairs->refill);
 	if (pairs->decay)
 		event_free(pairs->decay);
-	if (pairs->listener >= 0)
-		close(pairs->listener);
+	if (pairs->loopback.listener >= 0)
+		close(pairs->loopback.listener);
 	if (pairs->room)
 		munmap(pairs->room, getpagesize());
 	free(pairs);
-}
-
-static int open_listener(struct pairs *pairs)
-{
-	socklen_t len = sizeof(pairs->address);
-
-	pairs->address.sin_family = AF_INET;
-	pairs->address.sin_addr.s_addr = htonl(HK_PAIR_ADDRESS);
-	pairs->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (pairs->listener < 0)
-		return -errno;
-	/* The bound of what may wait here; accepted sockets inherit it. */
-	set_int(pairs->listener, SOL_SOCKET, SO_RCVBUF, pairs->relay->options.pair_buffer);
-	if (bind(pairs->listener, (struct sockaddr *)&pairs->address, len) ||
-	    listen(pairs->listener, 16) ||
-	    getsockname(pairs->listener, (struct sockaddr *)&pairs->address, &len))
-		return -errno;
-	return 0;
 }
 
 /* Two descriptors a connection, and those that wait. */
@@ -488,7 +436,7 @@ int pairs_open(struct pairs **out, struct hk_relay *relay)
 	if (!pairs)
 		return -ENOMEM;
 	pairs->relay = relay;
-	pairs->listener = -1;
+	pairs->loopback.listener = -1;
 	pairs->target = relay->attach->shared ? 0 : READY_MIN;
 	for (i = 0; i < HK_PAIRS_MAX; i++) {
 		pairs->slots[i].a = pairs->slots[i].b = -1;
@@ -500,7 +448,8 @@ int pairs_open(struct pairs **out, struct hk_relay *relay)
 		err = -ENOMEM;
 	raise_file_limit();
 	err = err ?: map_room(pairs);
-	err = err ?: open_listener(pairs);
+	/* The bound of what may wait in a pair; accepted sockets inherit it. */
+	err = err ?: loopback_listen(&pairs->loopback, HK_PAIR_ADDRESS, relay->options.pair_buffer);
 	err = err ?: refill(pairs, READY_MIN);
 	if (err) {
 		hk_error("can't make loopback pairs: %s", strerror(-err));

@@ -18,6 +18,7 @@
 
 #include "bpf/relay.skel.h"
 #include "hooker/base/log.h"
+#include "hooker/relay/loopback.h"
 
 #define READ_SIZE   (512 * 1024)
 #define READ_ROUNDS 8 /* then let other sockets have their turn */
@@ -40,30 +41,14 @@ struct redirect {
 
 static int loopback_pair(int pair[2])
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET,
-				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(addr);
-	int listener, err = 0;
+	struct loopback loopback;
+	int err = loopback_listen(&loopback, INADDR_LOOPBACK, 0);
 
 	pair[0] = pair[1] = -1;
-	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (listener < 0)
-		return -errno;
-	if (bind(listener, (struct sockaddr *)&addr, len) || listen(listener, 1) ||
-	    getsockname(listener, (struct sockaddr *)&addr, &len)) {
-		err = -errno;
-		goto out;
-	}
-	pair[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (pair[1] < 0 || connect(pair[1], (struct sockaddr *)&addr, len)) {
-		err = -errno;
-		goto out;
-	}
-	pair[0] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	if (pair[0] < 0)
-		err = -errno;
-out:
-	close(listener);
+	if (err)
+		return err;
+	err = loopback_connect(&loopback, 0, &pair[0], &pair[1]);
+	close(loopback.listener);
 	return err;
 }
 

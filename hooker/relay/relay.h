@@ -19,7 +19,7 @@ struct hk_relay;
 
 struct hk_relay_options {
 	uint32_t max_datagram;	    /* UDP payload that fits the path MTU: 1472 for IPv4 and 1500 */
-	uint32_t connection_memory; /* bytes one connection may hold, >= HK_CONNECTION_MEMORY_MIN */
+	uint32_t connection_memory; /* bytes one connection may hold: HK_CONNECTION_MEMORY_MIN to _MAX */
 	uint64_t memory;	    /* bytes all connections may hold */
 	uint32_t pair_buffer; /* SO_RCVBUF of a loopback pair; its SO_SNDBUF once it has grown */
 	bool paper;	      /* as published: each byte is sent once; no fallback */
@@ -28,8 +28,10 @@ struct hk_relay_options {
 	void *arg;
 };
 
-/* Half of it must hold the credit each connection starts with. */
-#define HK_CONNECTION_MEMORY_MIN (4u << 20)
+/* Half of it must hold the credit each connection starts with, and a half is a buffer of the transport's: 1 GiB at most. */
+#define HK_CONNECTION_MEMORY_MIN     (4u << 20)
+#define HK_CONNECTION_MEMORY_MAX     (2u << 30)
+#define HK_CONNECTION_MEMORY_DEFAULT (10u << 20)
 
 /* What has been done so far; grows only. */
 struct hk_relay_work {

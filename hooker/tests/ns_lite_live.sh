@@ -122,15 +122,20 @@ taken_away()
 }
 
 hosts_up
-plan 38
+plan 39
 
 # ---- what `hooker run` has deployed is seen and changed by the other commands
-start_both --transport udplite --coverage 100
+printf 'transport udplite\ncoverage 100\n' >"$WORK/hooker.conf"
+start_both --config "$WORK/hooker.conf"
 is "deployed by the daemon" "$(transports client '[.deployed, .pinned, .from, (.since | type)]')" \
 	'[true,false,"built","string"]'
 like "hooker transports says who keeps it" "$(on client "$HOOKER" transports)" 'kept by `hooker run`'
 begin
 is "the coverage is agreed on, and sent" "$(flow client .coverage) $(transports client '.ports[0] | [.coverage, .min_coverage]')" '100 [100,100]'
+# The peer keeps what was agreed on, so here nothing else may be sent, nor anything less covered be taken.
+printf 'transport udplite\ncoverage 200\n' >"$WORK/hooker.conf"
+is "another coverage needs a restart" "$(on client "$HOOKER" reload --json | jq -c '[.changed, .needs_restart]')" '[[],["coverage"]]'
+is "... and nothing has changed" "$(transports client '.ports[0] | [.coverage, .min_coverage]')" '[100,100]'
 # On a busy machine a transfer may be over before anything was swapped: then another one.
 swaps=0 lost='[0]'
 for ((round = 0; swaps < 7 && round < 20; round++)); do

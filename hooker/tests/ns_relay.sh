@@ -136,7 +136,45 @@ pair_grows()
 }
 all_there() { (($(wc -c <"$WORK/grown") == 3072 + 522240)); }
 
-plan 29
+# forge PROTOCOL FLAGS BYTES: to the client's connection with the echo server, in the server's name. In TCP the sequence
+# number is one that nobody told the forger; as UDP it has the same ports.
+forge()
+{
+	on router perl -MSocket -e 'my ($proto, $flags, $bytes, $from, $to, $sport, $dport) = @ARGV;
+		my ($src, $dst, $data, $raw) = (inet_aton($from), inet_aton($to), "x" x $bytes);
+		my $packet = $proto == 17 ? pack("nnnn", $sport, $dport, 8 + $bytes, 0) . $data :
+			pack("nnNNCCnnn", $sport, $dport, 0x12345678, 0x12345678, 0x50, $flags, 512, 0, 0) . $data;
+		if ($proto == 6) {
+			my $sum = unpack("%32n*", $src . $dst . pack("nn", $proto, length $packet) . $packet . "\0" x ($bytes % 2));
+			$sum = ($sum & 0xffff) + ($sum >> 16) for 1 .. 2;
+			substr($packet, 16, 2) = pack("n", ~$sum & 0xffff);
+		}
+		socket($raw, AF_INET, SOCK_RAW, 255) && send($raw, pack("CCnnnCCna4a4", 0x45, 0, 20 + length $packet, 0, 0, 64,
+			$proto, 0, $src, $dst) . $packet, 0, sockaddr_in(0, $dst)) or die $!' "$1" $(($2)) "$3" "$SERVER" 10.99.1.2 9004 "$port"
+}
+
+# What others send in the peer's name, in TCP without its numbers or in another protocol, changes nothing.
+forged()
+{
+	local talk port
+	rm -f "$WORK/line"
+	mkfifo "$WORK/line"
+	background talk client sh -c "exec '$ECHO' hold $SERVER 9004 1 <'$WORK/line'"
+	talk=$PID
+	exec 8>"$WORK/line"
+	wait_until 5 grep -q ^held "$WORK/talk.out" || return 1
+	port=$(on client ss -Htn state established 'dport = :9004' | awk '{ sub(/.*:/, "", $3); print $3 }')
+	forge 17 0 100
+	forge 6 0x18 100 # payload
+	forge 6 0x11 0 # FIN
+	forge 6 0x04 0 # RST
+	read -rt 1.5 <> <(:) || : # a RST that is held would be let in after 1 s
+	echo >&8
+	exec 8>&-
+	wait "$talk" || { cat "$WORK/talk.out"; return 1; }
+}
+
+plan 31
 hosts_up
 head -c 400000000 /dev/zero >"$WORK/files/big"
 
@@ -191,6 +229,9 @@ ok "curl and nginx: three files over one connection" curl_keepalive
 ok "half-close: the answer comes after our EOF" half_close
 ok "a reset arrives after the bytes before it" server_resets
 ok "a killed server" server_killed
+background echo server "$ECHO" serve 9004
+wait_until 5 grep -q '^listening' "$WORK/echo.out"
+ok "what is forged in the peer's name changes nothing" forged
 ok "everything is closed and forgotten" wait_until 10 all_closed
 for host in client server; do
 	hooker_stop $host
@@ -198,10 +239,9 @@ for host in client server; do
 done
 ok "received at XDP: the same, and EOF after the data" repeat_fetch image
 ok "... and half-close" half_close
+ok "... and forgeries" forged
 # Small messages to and fro, for which a daemon with more than one processor polls: it must still hear a signal.
 # Not by ok(): its subshell could not wait for them.
-background echo server "$ECHO" serve 9004
-wait_until 5 grep -q '^listening' "$WORK/echo.out"
 background talk client "$ECHO" ping "$SERVER" 9004 60
 talk=$PID status=0
 wait_until 5 flow_moves 9004 >"$WORK/flow" || status=1

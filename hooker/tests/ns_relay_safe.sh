@@ -35,6 +35,42 @@ stopped_reader()
 	grep -qx "read $bytes" "$WORK/read-$port.out"
 }
 
+# reader_leaves: a reader that never reads closes while the window is shut: its writer gets an error, as over TCP.
+reader_leaves()
+{
+	local status=0
+	background leave server socat TCP-LISTEN:9200,reuseaddr SYSTEM:'sleep 2',nofork
+	wait_until 5 listens 9200 || return 1
+	on client timeout 15 "$PRESSURE" write "$SERVER" 9200 blocking 50000000 || status=$?
+	((status == 1)) || { echo "the writer ended with $status"; return 1; }
+	wait_until 10 closed
+}
+listens() { [[ $(on server ss -Hnlt "sport = :$1") ]]; }
+
+# Others connect to where the daemon connects to itself, and wait. It must go on making pairs, for more connections than
+# it has made ahead.
+crowd()
+{
+	local port before status=0 i
+	port=$(on client ss -Htln src 127.72.75.1 | awk '{ sub(/.*:/, "", $4); print $4 }')
+	background crowd client perl -MSocket=:all -e 'my @all;
+		for (1 .. 300) {
+			socket(my $s, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+			connect($s, sockaddr_in($ARGV[0], inet_aton("127.72.75.1")));
+			push @all, $s;
+		}
+		$| = 1; print "there\n"; sleep 60' "$port"
+	local crowd=$PID
+	wait_until 5 grep -q there "$WORK/crowd.out" || return 1
+	before=$(stat client counters.established)
+	for ((i = 0; i < 150; i++)); do
+		fetch text --timeout 5 || { status=1; break; }
+	done
+	kill "$crowd"
+	echo "$i connections"
+	((status == 0 && $(stat client counters.established) == before + 150))
+}
+
 in_sequence()
 {
 	local i
@@ -43,21 +79,50 @@ in_sequence()
 	done
 }
 
+# room_again: connections that filled --memory and are idle now do not keep others out.
+room_again()
+{
+	local before pids=() i status=0
+	hooker_stop client
+	hooker_start client --memory 12M
+	background sink server socat -u TCP-LISTEN:9300,reuseaddr,fork SYSTEM:'sleep 1; cat >/dev/null'
+	pids+=("$PID")
+	wait_until 5 listens 9300 || return 1
+	for i in 1 2 3 4; do
+		# shellcheck disable=SC2016 # for the shell there
+		background "idle-$i" client bash -c 'exec 3<>/dev/tcp/$0/9300; head -c 12000000 /dev/zero >&3; echo sent; exec sleep 60' \
+			"$SERVER"
+		pids+=("$PID")
+	done
+	wait_until 5 is_full client || { echo "never full"; status=1; }
+	wait_until 20 all_sent || { echo "not sent"; status=1; }
+	wait_until 5 has_room client || { on client "$HOOKER" stats --json | jq .relay; status=1; }
+	before=$(stat client counters.established)
+	fetch text || status=1
+	[[ $(stat client relay.open) == [45] && $(stat client counters.established) == $((before + 1)) ]] || status=1
+	kill "${pids[@]}"
+	return $status
+}
+is_full() { [[ $(stat "$1" relay.full) == true ]]; }
+has_room() { ! is_full "$1"; }
+all_sent() { (($(cat "$WORK"/idle-?.out | grep -c sent) == 4)); }
+
 refused_for_memory()
 {
-	local many=$WORK/refused.out
+	local port
 	hooker_stop server
-	hooker_start server --memory 4M
-	background refused server "$PRESSURE" read 9090 4000
-	wait_until 5 grep -q listening "$many"
-	background fill client "$PRESSURE" write "$SERVER" 9090 blocking 30000000
-	wait_until 5 flag_full || { echo "never full"; return 1; }
+	hooker_start server --memory 10M
+	for port in 9090 9091 9092; do
+		background "refused-$port" server "$PRESSURE" read $port 4000
+		wait_until 5 grep -q listening "$WORK/refused-$port.out"
+		background "fill-$port" client "$PRESSURE" write "$SERVER" $port blocking 30000000
+	done
+	wait_until 5 is_full server || { echo "never full"; return 1; }
 	fetch text || return 1 # in plain TCP
 	on server "$HOOKER" stats --json | jq -e '.counters.no_room > 0'
 }
-flag_full() { [[ $(on server "$HOOKER" stats --json | jq .relay.full) == true ]]; }
 
-plan 14
+plan 17
 hosts_up
 hooker_start client
 hooker_start server
@@ -74,10 +139,14 @@ ok "edge-triggered writers were woken" test "$(stat client relay.kicks)" -gt 0
 ok "all closed" wait_until 10 closed
 fetch text
 wait_until 10 closed
+ok "a stopped reader closes: its writer is reset" reader_leaves
+ok "a crowd at the pairs' listener" crowd
+wait_until 10 closed
 before="$(descriptors client) $(resident client)"
 ok "$repeats connections in sequence" in_sequence
 ok "... leave nothing" wait_until 10 closed
 after="$(descriptors client) $(resident client)"
 printf '# descriptors and resident bytes of the client: before %s, after %s\n' "$before" "$after"
 ok "no leak" test $((${after% *} - ${before% *})) -le 300 -a $((${after#* } - ${before#* })) -le 8000000
+ok "idle connections do not keep --memory full" room_again
 ok "beyond --memory new connections are plain TCP" refused_for_memory

@@ -53,6 +53,7 @@ struct sim_end {
 	uint8_t finish_code;
 	/* reader */
 	bool use_direct;
+	bool trims;				/* gives back empty buffers whenever it may */
 	uint64_t read_max, read_pause, read_at; /* per tick; 0 = unlimited, at once */
 	uint64_t app_unread_max; /* for the window the reader announces; 0 = default */
 	uint64_t got, done_at;	 /* when the last byte and END were delivered */

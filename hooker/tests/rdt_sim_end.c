@@ -258,6 +258,8 @@ void sim_end_work(struct sim *s, int flow, int who)
 			break;
 		}
 	}
+	if (e->trims)
+		rdt_trim(e->conn);
 	expect(s, rdt_next_timeout(e->conn) > s->now, "a timeout that is not worked off");
 	check_promises(s, &s->flow[flow]);
 	if (++s->steps % 512 == 0)

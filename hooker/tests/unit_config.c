@@ -1,4 +1,4 @@
-// links: hooker/config/config.c hooker/config/settings.c hooker/rules/parse.c hooker/base/log.c
+// links: hooker/config/config.c hooker/config/settings.c hooker/rules/parse.c hooker/base/file.c hooker/base/log.c
 // libs: -lbpf
 // SPDX-License-Identifier: GPL-2.0
 #include <setjmp.h>
@@ -143,6 +143,18 @@ static void looks_at_the_whole(void **state)
 	done();
 	assert_int_equal(read_text("connection-memory 8M\nmemory 4M\n", NULL, 0), -EINVAL);
 	assert_errors((const char *const[]){ "2: memory is less than connection-memory", NULL });
+	done();
+	assert_int_equal(read_text("memory 9M\n", NULL, 0), -EINVAL);
+	assert_errors((const char *const[]){
+		"1: memory is less than connection-memory, which is 10M", NULL });
+	done();
+	assert_int_equal(read_text("connection-memory 4M\nmemory 9M\n", NULL, 0), 0);
+	done();
+	assert_int_equal(read_text("connection-memory 2G\n", NULL, 0), 0);
+	done();
+	assert_int_equal(read_text("connection-memory 2049M\n", NULL, 0), -EINVAL);
+	assert_errors(
+		(const char *const[]){ "1: connection-memory is 4M to 2G, not '2049M'", NULL });
 	done();
 	assert_int_equal(read_text("datapath kernel\nremote-port 1 use udplite coverage 20\n", NULL,
 				   0),

@@ -193,6 +193,7 @@ static int one(uint64_t seed)
 	for (int d = 0; d < 2; d++) {
 		random_link(r, &s.link[d]);
 		random_end(r, &f->end[d]);
+		f->end[d].trims = seed & 1 << d;
 	}
 	if (sim_chance(r, 0.3)) /* a path memory, right or wrong */
 		s.path[0] = (struct rdt_path){ .window = sim_below(r, 4 << 20),
