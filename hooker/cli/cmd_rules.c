@@ -2,13 +2,14 @@
 /* `hooker rules`: shows the rules in force, or puts others in force without touching live flows. */
 #include "hooker/cli/command.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "hooker/state/control.h"
+#include "hooker/base/file.h"
 #include "hooker/base/log.h"
-#include "hooker/rules/rules.h"
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -52,9 +53,11 @@ int cmd_rules(int argc, char **argv)
 
 	hk_parse(argc, argv, 0, &file);
 	if (file) {
-		text = hk_rules_read(file);
-		if (!text)
+		text = hk_file_read(file);
+		if (!text) {
+			hk_error("can't read the rules '%s': %s", file, strerror(errno));
 			return HK_EXIT_FAILURE;
+		}
 		request = json_pack("{s:s, s:s, s:s}", "command", "rules", "text", text, "name",
 				    file);
 	} else {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hooker/base/file.h"
 #include "hooker/config/settings.h"
 #include "hooker/rules/rules.h"
 
@@ -75,31 +76,13 @@ static void read_line(struct reader *reader, char *line)
 	free(whole);
 }
 
-/* A file as text; NULL with errno. */
-static char *read_file(const char *path)
-{
-	FILE *file = fopen(path, "re");
-	char *text = NULL;
-	size_t room = 0;
-
-	if (!file)
-		return NULL;
-	/* No NUL in a text file: this "line" is the whole of it. */
-	if (getdelim(&text, &room, 0, file) < 0) {
-		free(text);
-		text = ferror(file) ? NULL : strdup("");
-	}
-	fclose(file);
-	return text;
-}
-
 static int read_config(struct reader *reader)
 {
 	struct hk_settings *settings = reader->settings;
 	char *rest, *line;
 	size_t size;
 
-	settings->text = rest = read_file(reader->source->path);
+	settings->text = rest = hk_file_read(reader->source->path);
 	if (!rest) {
 		json_array_append_new(reader->errors,
 				      json_sprintf("can't read '%s': %s", reader->source->path,
@@ -177,7 +160,7 @@ static void read_rules(struct reader *reader)
 
 	if (path) {
 		free(settings->rules_text);
-		settings->rules_text = read_file(path);
+		settings->rules_text = hk_file_read(path);
 		if (!settings->rules_text) {
 			json_array_append_new(reader->errors,
 					      json_sprintf("can't read the rules '%s': %s", path,

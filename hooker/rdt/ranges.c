@@ -19,7 +19,7 @@ void rdt_ranges_free(struct rdt_ranges *s)
 }
 
 /* One more slot behind the last range: shift to the front of the array, or grow it. */
-int rdt_ranges_prepare(struct rdt_ranges *s)
+static int prepare(struct rdt_ranges *s)
 {
 	struct rdt_range *r;
 	int cap;
@@ -58,7 +58,7 @@ int rdt_ranges_insert(struct rdt_ranges *s, uint64_t first, uint64_t end, rdt_fr
 	if (i == j) {
 		if (s->n >= s->max)
 			return -ENOSPC;
-		err = rdt_ranges_prepare(s);
+		err = prepare(s);
 		if (err)
 			return err;
 		r = rdt_ranges_at(s, i);

@@ -23,8 +23,6 @@ void rdt_ranges_free(struct rdt_ranges *s);
 /* Adds [first, end). 0; -ENOSPC (needs range number max + 1) or -ENOMEM with nothing changed. */
 int rdt_ranges_insert(struct rdt_ranges *s, uint64_t first, uint64_t end, rdt_fresh_fn fresh,
 		      void *ctx);
-/* Would an insert of [first, end) fail for lack of room? Makes the room if it can. */
-int rdt_ranges_prepare(struct rdt_ranges *s);
 void rdt_ranges_pop_front(struct rdt_ranges *s);
 /* Forgets everything below `floor`. */
 void rdt_ranges_prune(struct rdt_ranges *s, uint64_t floor);

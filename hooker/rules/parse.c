@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hooker/base/log.h"
-
 struct parser {
 	struct hk_rules *rules;
 	const char *name;
@@ -177,26 +175,6 @@ int hk_rules_parse(struct hk_rules *rules, const char *text, const char *name,
 	if (err)
 		hk_rules_free(rules);
 	return err;
-}
-
-char *hk_rules_read(const char *path)
-{
-	FILE *file = fopen(path, "r");
-	char *text = NULL;
-	size_t room = 0;
-
-	/* No NUL in a text file: this "line" is the whole of it. */
-	if (!file || (getdelim(&text, &room, 0, file) < 0 && ferror(file))) {
-		hk_error("can't read the rules '%s': %s", path, strerror(errno));
-		free(text);
-		text = NULL;
-	} else if (feof(file) && !ftell(file)) {
-		free(text);
-		text = strdup("");
-	}
-	if (file)
-		fclose(file);
-	return text;
 }
 
 void hk_rules_free(struct hk_rules *rules)

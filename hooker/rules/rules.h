@@ -30,9 +30,6 @@ struct hk_rules {
 int hk_rules_parse(struct hk_rules *rules, const char *text, const char *name,
 		   enum hk_datapath datapath, char *error, size_t size);
 
-/* Reads the file @path whole; free() it. NULL after reporting why not. */
-char *hk_rules_read(const char *path);
-
 void hk_rules_free(struct hk_rules *rules);
 
 bool hk_rules_want_damage(const struct hk_rules *rules);

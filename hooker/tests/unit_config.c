@@ -1,4 +1,4 @@
-// links: hooker/config/config.c hooker/config/settings.c hooker/rules/parse.c hooker/base/log.c
+// links: hooker/config/config.c hooker/config/settings.c hooker/rules/parse.c hooker/base/file.c hooker/base/log.c
 // libs: -lbpf
 // SPDX-License-Identifier: GPL-2.0
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-// links: hooker/rules/parse.c hooker/base/log.c
+// links: hooker/rules/parse.c
 // libs: -lbpf
 // SPDX-License-Identifier: GPL-2.0
 #include <arpa/inet.h>

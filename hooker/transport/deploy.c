@@ -5,19 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 
 #include "bpf/abi.h"
-
-double hk_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1e3 + now.tv_nsec / 1e6;
-}
+#include "hooker/base/measure.h"
 
 static int open_built(struct hk_deployment *deployment)
 {
@@ -32,11 +24,11 @@ static int open_built(struct hk_deployment *deployment)
 static int open_source(struct hk_deployment *deployment, const char *source_dir)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = deployment->desc->name);
-	double start = hk_now_ms();
+	double start = hk_measure_now();
 	char path[PATH_MAX];
 	int err = hk_source_compile(source_dir, deployment->desc->source, path, sizeof(path));
 
-	deployment->times.compile = hk_now_ms() - start;
+	deployment->times.compile = hk_measure_now() - start;
 	if (err)
 		return err;
 	deployment->obj = bpf_object__open_file(path, &opts);
@@ -66,12 +58,12 @@ static int collect_maps(struct hk_deployment *deployment)
 
 static int load_programs(struct hk_deployment *deployment, bool time_verifier)
 {
-	double start = hk_now_ms();
+	double start = hk_measure_now();
 	char *logs = NULL;
 	int err = time_verifier ? hk_verifier_watch(deployment->obj, &logs) : 0;
 
 	err = err ?: bpf_object__load(deployment->obj);
-	deployment->times.load = hk_now_ms() - start;
+	deployment->times.load = hk_measure_now() - start;
 	if (!err && logs)
 		deployment->times.verify = hk_verifier_ms(deployment->obj, logs);
 	free(logs);
@@ -82,7 +74,7 @@ static int load(struct hk_deployment *deployment, const struct hk_deploy_options
 {
 	struct bpf_program *entry;
 	struct bpf_map *count;
-	double start = hk_now_ms();
+	double start = hk_measure_now();
 	int err;
 
 	err = options->source_dir ? open_source(deployment, options->source_dir) :
@@ -90,7 +82,7 @@ static int load(struct hk_deployment *deployment, const struct hk_deploy_options
 	if (err)
 		return err;
 	deployment->from_source = options->source_dir;
-	deployment->times.open = hk_now_ms() - start - deployment->times.compile;
+	deployment->times.open = hk_measure_now() - start - deployment->times.compile;
 	count = bpf_object__find_map_by_name(deployment->obj, "hk_count");
 	if (count && options->count_fd >= 0) {
 		err = bpf_map__reuse_fd(count, options->count_fd);
@@ -179,7 +171,7 @@ int hk_transport_deploy(const struct hk_transport_desc *desc,
 			const struct hk_deploy_options *options, struct hk_deployment **out)
 {
 	struct hk_deployment *deployment = calloc(1, sizeof(*deployment));
-	double start = hk_now_ms(), attach;
+	double start = hk_measure_now(), attach;
 	int err;
 
 	*out = NULL;
@@ -188,14 +180,14 @@ int hk_transport_deploy(const struct hk_transport_desc *desc,
 	deployment->desc = desc;
 	deployment->entry_fd = -1;
 	err = load(deployment, options);
-	attach = hk_now_ms();
+	attach = hk_measure_now();
 	if (!err && options->pin_dir)
 		err = hk_pins_create(deployment, options->pin_dir);
 	err = err ?: hk_steps_fill(deployment);
 	for (size_t i = 0; !err && i < options->interface_count; i++)
 		err = attach_interface(deployment, options, &options->interfaces[i]);
-	deployment->times.attach = hk_now_ms() - attach;
-	deployment->times.total = hk_now_ms() - start;
+	deployment->times.attach = hk_measure_now() - attach;
+	deployment->times.total = hk_measure_now() - start;
 	if (err)
 		hk_transport_undeploy(deployment);
 	else

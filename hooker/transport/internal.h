@@ -41,8 +41,6 @@ struct hk_deployment {
 	char pin_dir[PATH_MAX]; /* empty: not pinned */
 };
 
-double hk_now_ms(void);
-
 /* source.c: compiles @source_dir/@source into a new temporary file, removed by the caller. */
 int hk_source_compile(const char *source_dir, const char *source, char *object, size_t size);
 
