@@ -74,6 +74,7 @@ static __always_inline int hk_kernel_crawls(struct hk_flow *flow)
 static __always_inline void hk_kernel_timeout(const struct hk_flow_key *key, __u32 earlier)
 {
 	struct hk_flow *flow = bpf_map_lookup_elem(&hk_flows, key);
+	int refused;
 
 	if (!flow || flow->datapath != HK_DATAPATH_KERNEL || !flow->rx_packets)
 		return;
@@ -83,12 +84,9 @@ static __always_inline void hk_kernel_timeout(const struct hk_flow_key *key, __u
 	if (flow->state == HK_FLOW_TCP)
 		return;
 	flow->rtos++;
-	if (hk_path_refused(key, flow->agreed)) {
-		hk_fall_back(flow, key, HK_REASON_BLACKHOLE, 0);
-		return;
-	}
-	if (hk_kernel_crawls(flow)) {
-		hk_fall_back(flow, key, HK_REASON_BLACKHOLE, 1);
+	refused = hk_path_refused(key, flow->agreed);
+	if (refused || hk_kernel_crawls(flow)) {
+		hk_fall_back(flow, key, HK_REASON_BLACKHOLE, !refused);
 		return;
 	}
 	flow->twice = HK_TWICE_ON_RTO;

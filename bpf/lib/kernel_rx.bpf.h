@@ -13,7 +13,7 @@ enum hk_rx {
 	HK_RX_NOT_OURS = -1, /* somebody else's: passes untouched */
 	HK_RX_TAKE = 0,	     /* the flow's: take the header off */
 	HK_RX_DROP,
-	HK_RX_PASS, /* ours, and TCP as it is */
+	HK_RX_PASS, /* ours, and good as it is, or good for nothing */
 };
 
 /* What is to be done with a packet that is to be taken. */
@@ -111,7 +111,7 @@ static __always_inline enum hk_rx hk_rx_find(const struct hk_flow_key *key,
 			return HK_RX_NOT_OURS;
 		if (payload < 0) {
 			hk_counter_inc(HK_COUNT_KERNEL_RX_MALFORMED);
-			return HK_RX_NOT_OURS;
+			return HK_RX_PASS;
 		}
 		*damage = flow->damage;
 		hk_rx_heard(flow, tcp, end, payload);
@@ -155,10 +155,10 @@ static __always_inline enum hk_rx hk_rx_accept(void *data, void *end, struct hk_
 		payload = -1;
 	hk_pkt_key(&key, ip, is_ip6, 1, udp->source, udp->dest);
 	ret = hk_rx_find(&key, tcp, end, payload, transport, &damage);
-	if (ret) {
+	if (ret == HK_RX_NOT_OURS)
 		hk_counter_inc(HK_COUNT_KERNEL_RX_UNKNOWN);
+	if (ret)
 		return ret;
-	}
 	if (transport == IPPROTO_UDP)
 		hk_rx_undo_nat(udp, tcp);
 	packet->length = length;
@@ -192,7 +192,6 @@ static __always_inline enum hk_rx hk_rx_verify(void *data, void *end, const int 
  * A segment that says that nothing was heard on the transport: does it acknowledge more than was sent in TCP
  * alone? Then hk_tx_unanswered() sent that both ways, and only TCP came through: of at least four packets, for
  * fewer may be lost by chance. Looks at the newest selective acknowledgement as well, where Linux puts it.
- * From a client that has heard us the option is word of a fallback, which sock_ops reads.
  */
 static __always_inline int hk_rx_unheard(const struct hk_flow *flow, const struct tcphdr *tcp,
 					 void *end)
@@ -212,14 +211,16 @@ static __always_inline int hk_rx_unheard(const struct hk_flow *flow, const struc
 }
 
 /*
- * A segment in TCP at the place of the next byte: what a firewall on the path has seen. No other may move that, for
- * whoever names it can have a reset's number put right (hk_rx_reset()); a repeated segment is none of these.
+ * A segment in TCP at the place of the next byte. @known: also a firewall on the path has taken note of it. No other
+ * may move that, for whoever names it can have a reset's number put right (hk_rx_reset()); a repeated segment is none
+ * of these.
  */
-static __always_inline void hk_rx_beside(struct hk_flow *flow, __u32 seq, __u32 seq_end)
+static __always_inline void hk_rx_beside(struct hk_flow *flow, __u32 seq, __u32 seq_end, int known)
 {
 	if (seq != flow->tcp_rx_seq && seq != flow->rx_seq)
 		return;
-	flow->tcp_rx_seq = seq_end;
+	if (known)
+		flow->tcp_rx_seq = seq_end;
 	if (hk_seq_after(seq_end, flow->rx_seq))
 		flow->rx_seq = seq_end;
 }
@@ -255,7 +256,7 @@ static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segment
 	struct hk_flow_key key;
 	struct hk_flow *flow;
 	__u32 payload;
-	int crowded;
+	int crowded, known;
 
 	if ((void *)(tcp + 1) > end || tcp->syn)
 		return HK_RX_NOT_OURS;
@@ -269,8 +270,9 @@ static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segment
 		return HK_RX_PASS;
 	payload = hk_pkt_payload_len(ip, is_ip6) - tcp->doff * 4;
 	crowded = hk_is_crowded(tcp, payload);
-	if (tcp->urg || crowded || !flow->rx_packets)
-		hk_rx_beside(flow, bpf_ntohl(tcp->seq), bpf_ntohl(tcp->seq) + payload);
+	known = tcp->urg || !flow->rx_packets;
+	if (known || crowded)
+		hk_rx_beside(flow, bpf_ntohl(tcp->seq), bpf_ntohl(tcp->seq) + payload, known);
 	if (!hk_rx_plausible(flow, bpf_ntohl(tcp->seq), bpf_ntohl(tcp->ack_seq)))
 		return HK_RX_PASS;
 	hk_rx_answered(flow, bpf_ntohl(tcp->ack_seq));

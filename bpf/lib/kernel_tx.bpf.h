@@ -240,6 +240,20 @@ static __always_inline void hk_tx_unanswered(struct __sk_buff *skb, struct hk_fl
 }
 
 /*
+ * Bulk data in TCP, beyond the window that a firewall knows: it takes no note of that, so a reset had better not
+ * bear its number. But before a server has had its answer, hk_rx_unheard() wants to know what went in TCP alone.
+ */
+static __always_inline int hk_tx_crowded(struct hk_flow *flow, __u32 seq_end)
+{
+	if (flow->flags & HK_FLOW_ANSWERED)
+		hk_tx_newest(flow, seq_end);
+	else
+		hk_tx_beside(flow, seq_end);
+	hk_counter_inc(HK_COUNT_KERNEL_TX_ROOM);
+	return TC_ACT_UNSPEC;
+}
+
+/*
  * After a timeout packets also go in TCP, the first one even twice, for the peer only takes notice of two TCP
  * segments in a row. @probe: of a zero window or an idle connection. If the path swallows that, or the answer,
  * no timeout will follow, so it always counts as a first one.
@@ -341,11 +355,8 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 		hk_tx_beside(flow, seq_end);
 		return tcp->urg ? TC_ACT_UNSPEC : hk_tx_probe(skb, flow, &key);
 	}
-	if (hk_is_crowded(tcp, payload) && skb->len > HK_TX_SMALL) {
-		hk_tx_beside(flow, seq_end);
-		hk_counter_inc(HK_COUNT_KERNEL_TX_ROOM);
-		return TC_ACT_UNSPEC;
-	}
+	if (hk_is_crowded(tcp, payload) && skb->len > HK_TX_SMALL)
+		return hk_tx_crowded(flow, seq_end);
 	if (payload && !(flow->flags & HK_FLOW_ANSWERED))
 		hk_tx_unanswered(skb, flow, seq_end);
 	if (hk_tx_in_doubt(skb, flow, probe))
