@@ -84,11 +84,8 @@ static uint32_t limit(const struct conn *conn)
 	return conn->relay->options.pair_buffer;
 }
 
-static void arm(struct conn *conn, const struct hk_flow *flow)
+static void arm(struct conn *conn, const struct hk_flow *flow, uint32_t holds)
 {
-	uint32_t unread, holds = pair_holds(conn, &unread);
-
-	conn->brake_after = 0;
 	__atomic_store_n(bound_of(conn),
 			 flow->tx_bytes + (holds < limit(conn) ? limit(conn) - holds : 0),
 			 __ATOMIC_RELAXED);
@@ -97,15 +94,20 @@ static void arm(struct conn *conn, const struct hk_flow *flow)
 bool brake_use(struct conn *conn)
 {
 	struct hk_flow flow;
+	uint32_t unread;
 
 	if (!conn->relay->bounds || conn->ended || conn->slot == HK_SLOT_NONE ||
 	    !conn_flow(conn, &flow))
 		return false;
-	/* It waits already, and will be woken by being released. */
-	if (flow.braked != flow.shift)
+	/*
+	 * Its socket is not writable, so nothing would wake it now. TCP does so when the byte has left, but only who
+	 * was told EAGAIN by TCP itself (SOCK_NOSPACE).
+	 */
+	conn->wake_due = flow.braked != flow.shift;
+	if (conn->wake_due)
 		return true;
 	if (!conn->braking)
-		arm(conn, &flow);
+		arm(conn, &flow, pair_holds(conn, &unread));
 	conn->braking = true;
 	/* Wakes who waits, too. */
 	move_window(conn, CLOSED);
@@ -125,24 +127,44 @@ void brake_taken(struct conn *conn, size_t bytes)
 					    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
-void brake_release(struct conn *conn, uint64_t now)
+/* Lets the byte leave. Returns whether it did. */
+static bool release(struct conn *conn, struct hk_flow *flow)
 {
-	struct hk_flow flow;
-	uint32_t unread;
-
-	if (!conn->braking || conn->ended || conn->slot == HK_SLOT_NONE ||
-	    !conn_flow(conn, &flow) || flow.braked == flow.shift)
-		return;
-	pair_holds(conn, &unread);
-	if (unread > limit(conn) / 2)
-		return;
 	move_window(conn, NARROW);
-	if (!conn_flow(conn, &flow))
+	return conn_flow(conn, flow) && flow->braked == flow->shift;
+}
+
+/*
+ * What the pair holds is counted too high while it has not acknowledged all within itself, and one that is empty may
+ * be about to be filled by a message that stays in B (MSG_MORE, as of sendfile()), of which no event tells: looked at
+ * again until it is empty and the bound is right.
+ */
+static void check(struct conn *conn, uint64_t now)
+{
+	uint32_t unread, holds;
+	struct hk_flow flow;
+	bool braked, released;
+
+	if (!conn->braking || conn->ended || conn->slot == HK_SLOT_NONE || !conn_flow(conn, &flow))
 		return;
-	if (flow.braked == flow.shift)
-		arm(conn, &flow);
-	else
-		repeat(conn, now, conn->brake_after ? 2 * conn->brake_after : REPEAT_NS);
+	holds = pair_holds(conn, &unread);
+	braked = flow.braked != flow.shift;
+	released = braked && unread <= limit(conn) / 2 && release(conn, &flow);
+	if (released || (!braked && !holds))
+		arm(conn, &flow, holds);
+	if (conn->wake_due && (released || !braked)) {
+		conn->wake_due = false;
+		move_window(conn, CLOSED);
+	}
+	if (braked || holds)
+		repeat(conn, now, conn->brake_after);
+}
+
+void brake_read(struct conn *conn, uint64_t now)
+{
+	conn->brake_at = RDT_NEVER;
+	conn->brake_after = REPEAT_NS;
+	check(conn, now);
 }
 
 void brake_end(struct conn *conn)
@@ -161,13 +183,14 @@ void brake_repeat(struct conn *conn, uint64_t now)
 	if (now < conn->brake_at)
 		return;
 	conn->brake_at = RDT_NEVER;
+	conn->brake_after *= 2;
 	if (!conn->ended) {
-		brake_release(conn, now);
+		check(conn, now);
 		return;
 	}
 	if (!conn->brake_ends-- || conn->socket_closed || !conn_flow(conn, &flow) ||
 	    flow.flags & HK_FLOW_FIN_SENT)
 		return;
 	move_window(conn, OPEN);
-	repeat(conn, now, 2 * conn->brake_after);
+	repeat(conn, now, conn->brake_after);
 }

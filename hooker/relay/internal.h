@@ -107,6 +107,7 @@ struct conn {
 	bool paused;	    /* pair: not read for want of memory */
 	bool shut;	    /* pair: side B is shut down, EOF will follow */
 	bool braking;	    /* its application's brake is in use */
+	bool wake_due;	    /* and who was told EAGAIN has to be woken when it is released */
 	bool fin_acked;	    /* the peer's TCP has acknowledged our FIN, and not sent its own */
 	bool unattended;    /* the peer's application may have no daemon that resets it */
 	bool gone;	    /* forget it as soon as its end is with the application */
@@ -249,7 +250,7 @@ bool brake_use(struct conn *conn);
 /* @bytes have been read from the pair. */
 void brake_taken(struct conn *conn, size_t bytes);
 /* The pair has been read: lets the application go on if there is room. */
-void brake_release(struct conn *conn, uint64_t now);
+void brake_read(struct conn *conn, uint64_t now);
 /* The application has ended sending: its FIN must find the window open. */
 void brake_end(struct conn *conn);
 /* conn->brake_at has come, perhaps. */

@@ -330,7 +330,7 @@ int pair_read(struct conn *conn)
 	conn->from_app += total;
 	conn->relay->stats.taken_bytes += total;
 	brake_taken(conn, total);
-	brake_release(conn, relay_now());
+	brake_read(conn, relay_now());
 	if (total >= BLOCKING_BYTES || got == -ENOBUFS)
 		watch_writable(pair);
 	set_reading(conn, pair, got == -EAGAIN);

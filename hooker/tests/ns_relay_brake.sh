@@ -49,7 +49,7 @@ closes_when_braked()
 }
 
 printf '%s\n6.6\n' "$(uname -r)" | sort -VC -r || skip_all "writers are braked from Linux 6.6 on"
-plan 17
+plan 21
 hosts_up
 hooker_start client
 hooker_start server
@@ -57,7 +57,7 @@ is "writers can be braked here" "$(stat client relay.brakes)" true
 background capture router timeout 120 tcpdump -i to-server -U --immediate-mode -w "$WORK/capture.pcap" tcp
 capture=$PID
 wait_until 10 grep -q listening "$WORK/capture.out"
-for how in poll level edge cork; do
+for how in poll level edge cork more large; do
 	ok "$how: all bytes, to a reader that stops" writes $how
 	ok "... $(refused $how) times EAGAIN: waiting is not asking all the time" test "$(refused $how)" -lt 2000
 done

@@ -6,7 +6,10 @@
  *   prog_pressure read PORT STOP_MS       reads to EOF, after having read nothing for STOP_MS
  *   prog_pressure write HOST PORT HOW BYTES    HOW: blocking, poll, level, edge; level and with TCP_CORK: cork;
  *                                              level and with a rest half way, under keep-alive: rest;
- *                                              closes as soon as it would have to wait: ending
+ *                                              closes as soon as it would have to wait: ending;
+ *                                              level, and in pieces that announce more, as sendfile() makes: more;
+ *                                              edge, and in pieces larger than what is taken at once, after which
+ *                                              it waits, as nginx does: large
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,8 +25,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BLOCK	65536
-#define HANG_MS 60000
+#define BLOCK	    65536
+#define BLOCK_MORE  10000
+#define BLOCK_LARGE (1 << 20)
+#define HANG_MS	    60000
 
 static int die(const char *what)
 {
@@ -118,16 +123,18 @@ static int writer(const char *host, uint16_t port, const char *how, uint64_t tot
 	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(port) };
 	struct epoll_event event = { .events = EPOLLOUT };
 	int fd = socket(AF_INET, SOCK_STREAM, 0), epoll = epoll_create1(0);
-	static uint8_t bytes[BLOCK];
+	static uint8_t bytes[BLOCK_LARGE];
 	uint64_t offset = 0, refused = 0;
-	bool rest = !strcmp(how, "rest");
+	bool rest = !strcmp(how, "rest"), more = !strcmp(how, "more");
+	bool large = !strcmp(how, "large");
+	size_t block = more ? BLOCK_MORE : large ? BLOCK_LARGE : BLOCK;
 
 	inet_pton(AF_INET, host, &addr.sin_addr);
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
 		die("connect");
 	if (strcmp(how, "blocking"))
 		fcntl(fd, F_SETFL, O_NONBLOCK);
-	if (!strcmp(how, "edge"))
+	if (!strcmp(how, "edge") || large)
 		event.events |= EPOLLET;
 	if (!strcmp(how, "cork"))
 		set(fd, IPPROTO_TCP, TCP_CORK, 1);
@@ -135,7 +142,7 @@ static int writer(const char *host, uint16_t port, const char *how, uint64_t tot
 		keep_alive(fd);
 	epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
 	while (offset < total) {
-		size_t len = total - offset < BLOCK ? total - offset : BLOCK, i;
+		size_t len = total - offset < block ? total - offset : block, i;
 		ssize_t sent;
 
 		if (rest && offset >= total / 2) {
@@ -144,9 +151,12 @@ static int writer(const char *host, uint16_t port, const char *how, uint64_t tot
 		}
 		for (i = 0; i < len; i++)
 			bytes[i] = byte_at(offset + i);
-		sent = send(fd, bytes, len, MSG_NOSIGNAL);
+		sent = send(fd, bytes, len,
+			    MSG_NOSIGNAL | (more && offset + len < total ? MSG_MORE : 0));
 		if (sent > 0) {
 			offset += sent;
+			if (large && (size_t)sent < len)
+				wait_writable(fd, epoll, how);
 		} else if (sent < 0 && errno == EAGAIN) {
 			refused++;
 			if (!strcmp(how, "ending") && must_wait(fd))
