@@ -48,19 +48,16 @@ int hk_look(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	asked = *key;
 	found = bpf_map_lookup_elem(&hk_apps, &asked);
-	if (found) {
-		/* The verifier lets nobody read past a bpf_sock, but anybody past a tcp_sock. */
-		sk = (struct sock *)bpf_skc_to_tcp_sock(found);
-		if (!sk) {
-			bpf_sk_release(found);
-			return TC_ACT_OK;
-		}
+	/* The verifier lets nobody read past a bpf_sock, but anybody past a tcp_sock. */
+	sk = found ? (struct sock *)bpf_skc_to_tcp_sock(found) : 0;
+	if (sk) {
 		look.found = 1;
 		look.unread = BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter);
 		file = BPF_CORE_READ(sk, sk_socket, file);
 		look.nonblock = file && BPF_CORE_READ(file, f_flags) & 04000;
-		bpf_sk_release(found);
 	}
+	if (found)
+		bpf_sk_release(found);
 	__builtin_memcpy(key, &look, sizeof(look));
 	return TC_ACT_OK;
 }
