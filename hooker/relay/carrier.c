@@ -368,8 +368,12 @@ static int open_socket(struct carrier *carrier)
 	    setsockopt(carrier->fd, SOL_SOCKET, SO_NO_CHECK, &one, sizeof(one)))
 		return -errno;
 	setsockopt(carrier->fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one));
-	/* Fails before Linux 5.0: then each datagram comes alone. */
-	setsockopt(carrier->fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one));
+	/*
+	 * Fails before Linux 5.0: then each datagram comes alone. As published it does so, for one that GRO cannot join
+	 * to those it holds overtakes them (one with a finished checksum, say), and nothing puts that right.
+	 */
+	if (!carrier->relay->options.paper)
+		setsockopt(carrier->fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one));
 	if (bind(carrier->fd, (struct sockaddr *)&addr, sizeof(addr))) {
 		err = -errno;
 		hk_error("can't bind UDP port %u: %s%s", carrier->port, strerror(-err),
