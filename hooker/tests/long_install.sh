@@ -24,7 +24,7 @@ is 'usual places' "$missing" ''
 like 'the installed hooker runs' "$("$work/tree/usr/local/bin/hooker" version)" '^hooker [0-9]'
 ok 'the installed testbed runs' "$work/tree/usr/local/bin/testbed" help
 ok 'no path of the build is in what is installed, but for debugging' \
-	sh -c "! grep -rIl '$root' '$work/tree'"
+	sh -c "! grep -rIl '$root/' '$work/tree'"
 unit=$work/tree/usr/local/lib/systemd/system/hooker.service
 like 'the service starts the installed hooker' "$(<"$unit")" 'ExecStart=/usr/local/bin/hooker run'
 if command -v systemd-analyze >/dev/null; then
