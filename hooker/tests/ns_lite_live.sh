@@ -97,19 +97,23 @@ new_is_udp()
 # The path stands still until the server's TCP has timed out.
 timed_out()
 {
-	local received try
-	# Where the window happens to be closed nothing is under way that could time out: then later.
-	for ((try = 0; try < 10; try++)); do
+	local try
+	# Where the window happens to be closed nothing is under way that could time out: then once more, after data.
+	for ((try = 0; try < 4; try++)); do
 		path drop
 		if wait_until 1 has_counted server kernel_suspect 1; then break; fi
-		path
+		goes_on
 	done
-	((try < 10)) || bail "no timeout"
+	((try < 4)) || bail "no timeout"
+	goes_on
+}
+goes_on()
+{
+	local received
 	received=$(stat client counters.kernel_rx)
 	path
 	wait_until 10 has_counted client kernel_rx $((received + 100)) || bail "the transfer does not go on"
 }
-
 has_counted() { (($(stat "$1" "counters.$2") >= $3)); }
 
 # taken_away WHAT HOST OTHER TRANSPORT [BEFORE]: undeployed on HOST during a transfer, which goes on over TRANSPORT
