@@ -335,7 +335,7 @@ void path_put(struct path *path);
 /* Is there a connection with that host? */
 bool path_known(const struct hk_relay *relay, uint32_t remote_ip4);
 
-/* ---- link.c: TCP between two daemons, for paths that swallow datagrams ---- */
+/* ---- links.c, link.c: TCP between two daemons, for paths that swallow datagrams ---- */
 
 int links_open(struct links **out, struct hk_relay *relay);
 void links_close(struct links *links);
