@@ -148,7 +148,7 @@ static __always_inline void hk_relay_kick(struct bpf_sock_ops *ctx)
 	}
 	if (bpf_setsockopt(ctx, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat)))
 		hk_counter_inc(HK_COUNT_KICK_FAILED);
-	else
+	else if (lowat == -1)
 		hk_counter_inc(HK_COUNT_KICKED);
 }
 

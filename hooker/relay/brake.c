@@ -2,7 +2,7 @@
 /*
  * The brake: how an application that does not block sees that its pair is full. Its own socket, where poll() looks, has
  * nothing in its send queue and so is always writable: told EAGAIN, it would be told at once to try again. So
- * while the pair is full a byte waits in that queue (abi.h, hk_bounds). When the pair has been read it may
+ * while the pair is full a byte waits in that queue (abi.h, hk_bounds). When half of that has been read it may
  * leave, and never reaches the network: hk_relay_out acknowledges it.
  *
  * A window of 0 is believed although TCP has seen no newer segment, and what comes from the peer does not
@@ -13,17 +13,12 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
-#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "bpf/relay.skel.h"
 #include "hooker/base/log.h"
 
-/* The kernel drops segments for a socket that is in use and holds much: sent again after that … */
-#define REPEAT_NS     1000000ull
-#define REPEAT_MAX_NS 256000000ull
-/* … and so often at the end, where nothing tells that the window is open. */
+/* So often at the end, where nothing tells that the window is open. */
 #define END_TIMES 10
 
 /* Windows, not yet scaled. */
@@ -145,7 +140,7 @@ static void check(struct conn *conn, uint64_t now)
 	struct hk_flow flow;
 	bool braked, released;
 
-	if (!conn->braking || conn->ended || conn->slot == HK_SLOT_NONE || !conn_flow(conn, &flow))
+	if (conn->slot == HK_SLOT_NONE || !conn_flow(conn, &flow))
 		return;
 	holds = pair_holds(conn, &unread);
 	braked = flow.braked != flow.shift;
@@ -162,6 +157,8 @@ static void check(struct conn *conn, uint64_t now)
 
 void brake_read(struct conn *conn, uint64_t now)
 {
+	if (!conn->braking || conn->ended)
+		return;
 	conn->brake_at = RDT_NEVER;
 	conn->brake_after = REPEAT_NS;
 	check(conn, now);
@@ -169,7 +166,7 @@ void brake_read(struct conn *conn, uint64_t now)
 
 void brake_end(struct conn *conn)
 {
-	if (!conn->braking)
+	if (!conn->braking || conn->socket_closed)
 		return;
 	move_window(conn, OPEN);
 	conn->brake_ends = END_TIMES;

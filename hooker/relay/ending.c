@@ -19,8 +19,6 @@
 #include "hooker/hooks/sockdestroy.h"
 
 #define NS_PER_S      1000000000ull
-#define REPEAT_NS     1000000ull   /* first repetition, then twice as long each time … */
-#define REPEAT_MAX_NS 256000000ull /* … up to this */
 #define REPEAT_FOR_NS (4 * NS_PER_S)
 /* Through the network, confirmed by nobody, perhaps for thousands of connections at once: seven times in all. */
 #define REPEAT_PEER_NS 50000000ull

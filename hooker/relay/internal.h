@@ -31,7 +31,7 @@ struct conn_id { /* hash key: no padding */
 	uint32_t local_isn;
 };
 
-/* A FIN or RST that BPF took off the wire. */
+/* A FIN or RST that BPF took off the wire, or another segment that must be translated (hk_flow.shift). */
 struct held_frame {
 	uint8_t bytes[HK_HELD_MAX];
 	uint16_t len; /* 0 = none */
@@ -159,6 +159,13 @@ struct hk_relay {
 	struct conn *dirty;
 	struct relay_stats stats;
 };
+
+/*
+ * What is injected may be dropped by the kernel, if the socket is in use and holds much: it is repeated, first after
+ * this time, then after twice as long each time, up to the other.
+ */
+#define REPEAT_NS     1000000ull
+#define REPEAT_MAX_NS 256000000ull
 
 uint64_t relay_now(void); /* CLOCK_MONOTONIC, ns */
 

@@ -182,15 +182,25 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	relay_settle(relay);
 }
 
+/*
+ * Does its writer wait in poll()? Those of blocking sockets wait in B, and a reader would be woken for nothing. @unknown:
+ * the answer if the kernel does not tell.
+ */
+static bool may_wait(const struct pair *pair, bool unknown)
+{
+	struct hk_look look;
+
+	return look_at(pair->conn->relay, &pair->conn->id.key, &look) ? unknown : look.nonblock;
+}
+
 /* B was full and has room now, so whoever was told EAGAIN may write again. */
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct pair *pair = arg;
-	struct hk_look look = { 0 };
 
 	(void)fd, (void)what;
-	/* Not for blocking sockets: their writers wait in B, and a reader would be woken for nothing. */
-	if (!look_at(pair->conn->relay, &pair->conn->id.key, &look) && !look.nonblock)
+	/* Where it cannot be told rather a reader woken for nothing than a writer that waits for ever. */
+	if (!may_wait(pair, true))
 		return;
 	pair->conn->relay->stats.kicks++;
 	if (!brake_use(pair->conn))
@@ -244,14 +254,12 @@ static void set_reading(struct conn *conn, struct pair *pair, bool on)
 /* Raising SO_SNDBUF wakes who waits in B. */
 static void grow(struct pair *pair, int size)
 {
-	struct hk_look look = { 0 };
-
 	if (pair->grown)
 		return;
 	pair->grown = true;
 	set_int(pair->a, IPPROTO_TCP, TCP_WINDOW_CLAMP, size);
 	set_int(pair->b, SOL_SOCKET, SO_SNDBUF, size);
-	if (!look_at(pair->conn->relay, &pair->conn->id.key, &look) && look.nonblock)
+	if (may_wait(pair, false))
 		brake_use(pair->conn);
 }
 
