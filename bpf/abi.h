@@ -271,8 +271,9 @@ enum hk_redir_slot {
 enum hk_event_type {
 	HK_EVENT_ESTABLISHED = 1, /* a redirected connection is in the SOCKHASH */
 	HK_EVENT_STATE = 2,	  /* its TCP state changed: old_state, new_state, tx_bytes */
-	HK_EVENT_HELD = 3,	  /* XDP held a FIN or RST: frame, frame_len, ifindex */
-	HK_EVENT_BROKEN = 4,	  /* redirection failed: the connection must be reset */
+	HK_EVENT_HELD =
+		3, /* a FIN, a RST or what is to be translated was held: frame, frame_len, ifindex */
+	HK_EVENT_BROKEN = 4, /* redirection failed: the connection must be reset */
 };
 
 #define HK_HELD_MAX 96 /* Ethernet 14 + IPv4 20 + TCP with options 60, rounded up */
@@ -349,12 +350,12 @@ enum hk_counter {
 	HK_COUNT_MSG_DELIVERED, /* message to the application's socket */
 	HK_COUNT_MSG_BOUNCED,	/* no such socket any more */
 	HK_COUNT_MSG_MALFORMED,
-	HK_COUNT_NO_ROOM,	 /* connections not offered or agreed to: bounds reached */
-	HK_COUNT_KICKED,	 /* writers told that there is room again */
-	HK_COUNT_KICK_FAILED,	 /* ... and this kernel could not */
-	HK_COUNT_BRAKED,	 /* writers stopped because their pair is full */
-	HK_COUNT_XDP_PASSED,	 /* dispatcher: not for Hooker */
-	HK_COUNT_RELAY_HELD,	 /* FIN or RST held until the stream is complete */
+	HK_COUNT_NO_ROOM,     /* connections not offered or agreed to: bounds reached */
+	HK_COUNT_KICKED,      /* writers told that there is room again */
+	HK_COUNT_KICK_FAILED, /* ... and this kernel could not */
+	HK_COUNT_BRAKED,      /* writers stopped because their pair is full */
+	HK_COUNT_XDP_PASSED,  /* dispatcher: not for Hooker */
+	HK_COUNT_RELAY_HELD, /* FIN or RST held until the stream is complete; or what is to be translated (shift) */
 	HK_COUNT_RELAY_FIN_KEPT, /* repeated FIN of ours taken out of its segment */
 	HK_COUNT_RELAY_TCP_DATA, /* TCP payload on a redirected connection: dropped */
 	HK_COUNT_EVENT_LOST,	 /* ring buffer full */

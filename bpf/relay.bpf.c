@@ -33,7 +33,7 @@ struct {
 	__type(value, __u64);
 } hk_redir SEC(".maps");
 
-/* See abi.h. Both sides write, with atomic operations. */
+/* See abi.h. Both sides write: what userspace adds gives way to what the program has written meanwhile. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -186,7 +186,7 @@ malformed:
 }
 
 /*
- * Copies the headers of a FIN or RST. Byte by byte: bpf_xdp_load_bytes() came with 5.18, and a
+ * Copies the headers of what is held. Byte by byte: bpf_xdp_load_bytes() came with 5.18, and a
  * variable length is what verifiers before 6.x prove least willingly.
  */
 static __always_inline void hk_frame_copy(struct hk_event *event, void *data, void *end)
@@ -225,7 +225,8 @@ static __always_inline int hk_acks_fin(const struct hk_flow *flow, const struct 
 }
 
 /*
- * TCP of redirected connections: handshake and acknowledgements pass, FIN and RST are held.
+ * TCP of redirected connections: handshake and acknowledgements pass, unless TCP is ahead of the wire (hk_flow.shift);
+ * FIN and RST are held.
  *
  * Redirected payload does not move sequence numbers: what the peer itself has to say begins at the first byte behind
  * its SYN, or at the second, behind its FIN. All else is a keepalive, or of somebody who does not know the numbers: TCP
@@ -337,7 +338,8 @@ int hk_relay_in(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	len = segment.headers;
 	if (len > HK_HELD_MAX || bpf_skb_load_bytes(skb, 0, event->frame, len))
-		event->frame_len = 0; /* as good as lost: userspace asks the peer */
+		event->frame_len =
+			0; /* as good as lost: the peer's TCP sends it again, or userspace makes it */
 	bpf_ringbuf_submit(event, 0);
 	return TC_ACT_SHOT;
 }

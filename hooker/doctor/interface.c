@@ -93,7 +93,7 @@ static void check_lro(const struct subject *subject)
 		   "%s joins received packets (LRO): XDP can't look at them", subject->name);
 }
 
-/* The relay sends datagram by datagram there, the kernel datapath not at all. */
+/* The relay sends UDP-Lite datagram by datagram there, the kernel datapath not at all. */
 static void check_checksums(const struct subject *subject)
 {
 	char remedy[64];

@@ -379,7 +379,7 @@ bool fallback_uses(const struct hk_relay *relay, const struct link *link);
 
 /* ---- inject.c: TCP segments put where BPF would have passed them ---- */
 
-/* The held FIN or RST. Returns 0 or -errno. */
+/* What is held, translated. Returns 0 or -errno. */
 int inject_held(struct conn *conn, struct held_frame *held);
 /* A FIN in place of the peer's, acceptable to the application's socket. Returns 0 or -errno. */
 int inject_fin(struct conn *conn);
