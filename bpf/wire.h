@@ -62,6 +62,9 @@ _Static_assert(sizeof(struct hk_option) == 8, "the option is 8 bytes on the wire
  */
 #define HK_KERNEL_COVERAGE 24
 
+/* How far a segment's numbers may be from those of the segments before it, 64 MB, to be taken for the peer's. */
+#define HK_SEQ_NEAR (1U << 26)
+
 /* Ports on which every relay daemon listens; 18507 = 0x484b, "HK". */
 #define HK_RELAY_PORT	   18507 /* UDP; TCP: links */
 #define HK_RELAY_LITE_PORT 18508 /* UDP-Lite */

@@ -9,6 +9,7 @@
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
+#include "bpf/wire.h"
 #include "bpf/lib/csum.bpf.h"
 #include "bpf/lib/kernel_flow.bpf.h"
 
@@ -88,10 +89,10 @@ static __always_inline __u16 hk_pkt_udplite_sum(void *ip, int is_ip6, void *udp,
 	return hk_csum_fold(sum);
 }
 
-/* Is sequence number @a no more than 2^26 (64 MB) away from @b? One of 32 blind guesses is. */
+/* Is sequence number @a no more than HK_SEQ_NEAR away from @b? One of 32 blind guesses is. */
 static __always_inline int hk_seq_near(__u32 a, __u32 b)
 {
-	return a - b + (1U << 26) <= (2U << 26);
+	return a - b + HK_SEQ_NEAR <= 2 * HK_SEQ_NEAR;
 }
 
 /*

@@ -128,6 +128,23 @@ stat()
 	on "$1" "$HOOKER" stats --json | jq ".$2 // 0"
 }
 
+# reaches HOST PATH N: that figure of `hooker stats` is N or more.
+reaches() { (($(stat "$1" "$2") >= $3)); }
+
+# Neither relay has a connection any more.
+relays_idle() { [[ $(stat client relay.open) == 0 && $(stat server relay.open) == 0 ]]; }
+
+# listens HOST PORT: somebody does, over TCP.
+listens() { [[ $(on "$1" ss -Hnlt "sport = :$2") ]]; }
+
+# pairs_port HOST: where its relay connects to itself.
+pairs_port()
+{
+	local port
+	port=$(on "$1" ss -Htln src 127.72.75.1 | awk '{ sub(/.*:/, "", $4); print $4 }')
+	[[ $port ]] && echo "$port"
+}
+
 # fetch FILE [OPTION…]: byte-exact transfer, client from server; JSON in $WORK/fetch.json.
 fetch()
 {

@@ -194,6 +194,7 @@ spoofed()
 	client=$PID
 	wait_until 10 grep -q 'under way' "$WORK/stall.out" || status=1
 	port=$(on client "$HOOKER" flows --json | jq '.flows[] | select(.remote_port == 80 and .state == "active") | .local_port')
+	[[ $port ]] || status=1
 	on router "$SPOOF" "$SERVER" 80 "$CLIENT" "$port" "$1" "$protocol" || status=1
 	wait "$client" || status=1
 	tail -1 "$WORK/stall.out" >"$WORK/stall.json"
@@ -206,7 +207,8 @@ spoofed()
 # the flow is heard there.
 wrong_checksums()
 {
-	local status=0
+	local before status=0
+	before=$(fallbacks)
 	on router ethtool -K to-client tx off >/dev/null
 	on router ethtool -K to-server tx off >/dev/null
 	fault_on nat
@@ -216,6 +218,7 @@ wrong_checksums()
 	on router ethtool -K to-client tx on >/dev/null
 	on router ethtool -K to-server tx on >/dev/null
 	stalled_less_than 15000 || status=1
+	fell_back "$before" || status=1
 	return $status
 }
 

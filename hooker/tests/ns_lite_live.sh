@@ -101,7 +101,7 @@ timed_out()
 	# Where the window happens to be closed nothing is under way that could time out: then once more, after data.
 	for ((try = 0; try < 4; try++)); do
 		path drop
-		if wait_until 1 has_counted server kernel_suspect 1; then break; fi
+		if wait_until 1 reaches server counters.kernel_suspect 1; then break; fi
 		goes_on
 	done
 	((try < 4)) || bail "no timeout"
@@ -112,9 +112,8 @@ goes_on()
 	local received
 	received=$(stat client counters.kernel_rx)
 	path
-	wait_until 10 has_counted client kernel_rx $((received + 100)) || bail "the transfer does not go on"
+	wait_until 10 reaches client counters.kernel_rx $((received + 100)) || bail "the transfer does not go on"
 }
-has_counted() { (($(stat "$1" "counters.$2") >= $3)); }
 
 # taken_away WHAT HOST OTHER TRANSPORT [BEFORE]: undeployed on HOST during a transfer, which goes on over TRANSPORT
 taken_away()

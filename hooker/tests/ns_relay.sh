@@ -10,6 +10,7 @@ transport=${TRANSPORT:-udp}
 repeats=${REPEATS:-10}
 ECHO=$ROOT/build/scenarios/echo
 PRESSURE=$ROOT/build/hooker/tests/prog_pressure
+SPOOF=$ROOT/build/hooker/tests/prog_spoof
 
 established() { stat client counters.established; }
 
@@ -44,7 +45,7 @@ half_close()
 	local sum
 	# The client ends sending first, the server answers afterwards.
 	background sum server socat TCP-LISTEN:9001,reuseaddr EXEC:sha256sum
-	wait_until 5 on server sh -c 'ss -Htln "sport = :9001" | grep -q .'
+	wait_until 5 listens server 9001
 	# socat would end by itself 60 s after its own EOF.
 	sum=$(on client timeout 30 socat -t 60 - "TCP:$SERVER:9001" <"$WORK/files/video") || return 1
 	[[ ${sum%% *} == "$(sha256sum <"$WORK/files/video" | cut -d' ' -f1)" ]]
@@ -106,7 +107,7 @@ old_fin()
 	local reader status=0
 	background reader server timeout 20 "$PRESSURE" read 9005 1500
 	reader=$PID
-	wait_until 5 on server sh -c 'ss -Htln "sport = :9005" | grep -q .'
+	wait_until 5 listens server 9005
 	path 'tcp flags & (fin | rst) == fin quota over 100 bytes drop'
 	on client "$PRESSURE" write "$SERVER" 9005 blocking 8000000 || status=1
 	wait "$reader" || status=1
@@ -122,12 +123,12 @@ pair_grows()
 	background grow server socat TCP-LISTEN:9002,reuseaddr \
 		"SYSTEM:cat '$WORK/files/text' '$WORK/files/image'; exec cat,nofork"
 	server=$PID
-	wait_until 5 on server sh -c 'ss -Htln "sport = :9002" | grep -q .'
+	wait_until 5 listens server 9002
 	background grown client socat -u "TCP:$SERVER:9002" "CREATE:$WORK/grown"
 	client=$PID
 	wait_until 10 all_there || { wc -c "$WORK/grown"; return 1; }
 	# The kernel doubles SO_SNDBUF: 65536 is a pair that has not grown.
-	listener=$(on server ss -Htln src 127.72.75.1 | awk '{ sub(/.*:/, "", $4); print $4 }')
+	listener=$(pairs_port server) || return 1
 	grown=$(on server ss -HOtnm dst "127.72.75.1:$listener" | grep -vc 'tb65536,')
 	kill "$client" "$server"
 	wait "$client" "$server" || :
@@ -135,23 +136,6 @@ pair_grows()
 	[[ $grown == 1 ]]
 }
 all_there() { (($(wc -c <"$WORK/grown") == 3072 + 522240)); }
-
-# forge PROTOCOL FLAGS BYTES: to the client's connection with the echo server, in the server's name. In TCP the sequence
-# number is one that nobody told the forger; as UDP it has the same ports.
-forge()
-{
-	on router perl -MSocket -e 'my ($proto, $flags, $bytes, $from, $to, $sport, $dport) = @ARGV;
-		my ($src, $dst, $data, $raw) = (inet_aton($from), inet_aton($to), "x" x $bytes);
-		my $packet = $proto == 17 ? pack("nnnn", $sport, $dport, 8 + $bytes, 0) . $data :
-			pack("nnNNCCnnn", $sport, $dport, 0x12345678, 0x12345678, 0x50, $flags, 512, 0, 0) . $data;
-		if ($proto == 6) {
-			my $sum = unpack("%32n*", $src . $dst . pack("nn", $proto, length $packet) . $packet . "\0" x ($bytes % 2));
-			$sum = ($sum & 0xffff) + ($sum >> 16) for 1 .. 2;
-			substr($packet, 16, 2) = pack("n", ~$sum & 0xffff);
-		}
-		socket($raw, AF_INET, SOCK_RAW, 255) && send($raw, pack("CCnnnCCna4a4", 0x45, 0, 20 + length $packet, 0, 0, 64,
-			$proto, 0, $src, $dst) . $packet, 0, sockaddr_in(0, $dst)) or die $!' "$1" $(($2)) "$3" "$SERVER" 10.99.1.2 9004 "$port"
-}
 
 # What others send in the peer's name, in TCP without its numbers or in another protocol, changes nothing.
 forged()
@@ -164,10 +148,8 @@ forged()
 	exec 8>"$WORK/line"
 	wait_until 5 grep -q ^held "$WORK/talk.out" || return 1
 	port=$(on client ss -Htn state established 'dport = :9004' | awk '{ sub(/.*:/, "", $3); print $3 }')
-	forge 17 0 100
-	forge 6 0x18 100 # payload
-	forge 6 0x11 0 # FIN
-	forge 6 0x04 0 # RST
+	[[ $port ]] || return 1
+	on router "$SPOOF" "$SERVER" 9004 10.99.1.2 "$port" stranger || return 1
 	read -rt 1.5 <> <(:) || : # a RST that is held would be let in after 1 s
 	echo >&8
 	exec 8>&-

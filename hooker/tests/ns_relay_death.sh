@@ -43,7 +43,7 @@ start_stream()
 	[[ $1 != up ]] || client=$source
 	background server-app server socat "TCP-LISTEN:$port,reuseaddr" "SYSTEM:$server,nofork"
 	OTHER=$PID
-	wait_until 5 on server sh -c "ss -Htln 'sport = :$port' | grep -q ." || return 1
+	wait_until 5 listens server "$port" || return 1
 	background client-app client socat "TCP:$SERVER:$port" "SYSTEM:$client,nofork"
 	CLIENT=$PID
 	case $1 in
@@ -123,7 +123,7 @@ short_stream()
 	mkfifo "$WORK/go" "$WORK/read"
 	background server-app server socat "TCP-LISTEN:$port,reuseaddr" "SYSTEM:read x <'$WORK/read'; exec cat >/dev/null,nofork"
 	OTHER=$PID
-	wait_until 5 on server sh -c "ss -Htln 'sport = :$port' | grep -q ." || return 1
+	wait_until 5 listens server "$port" || return 1
 	background client-app client bash -c "exec 3<>/dev/tcp/$SERVER/$port; read -r <'$WORK/go'; head -c 8000000 /dev/zero >&3"
 	CLIENT=$PID
 	wait_until 5 takes 0 || { echo "no stream"; return 1; }

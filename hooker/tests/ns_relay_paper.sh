@@ -27,8 +27,6 @@ short()
 	((SECONDS - started < 8)) && jq -e '.error | test("early end")' "$WORK/fetch.json"
 }
 
-forgotten() { [[ $(stat client relay.open) == 0 && $(stat server relay.open) == 0 ]]; }
-
 plan 10
 # A link is only perfect on one processor: a router without NAPI has a backlog for each, so that datagrams of a sender that
 # moves to another overtake each other, and as published they are handed over as they come.
@@ -46,5 +44,5 @@ for transport in udp udplite; do
 	# Not one acknowledgement: the client has sent its 20 requests and 20 ENDs.
 	is "$transport: nothing was acknowledged" "$(sent client $transport)" 40
 	ok "$transport: a loss is an early end, in seconds" short $number
-	ok "$transport: everything is forgotten" wait_until 15 forgotten
+	ok "$transport: everything is forgotten" wait_until 15 relays_idle
 done

@@ -16,7 +16,6 @@ memory_peak() { stat "$1" relay.memory_peak_bytes; }
 userspace() { pgrep -P "${DAEMON[$1]}"; }
 resident() { awk '/VmRSS/ { print $2 * 1024 }' "/proc/$(userspace "$1")/status"; }
 descriptors() { find "/proc/$(userspace "$1")/fd" -mindepth 1 | wc -l; }
-closed() { [[ $(stat client relay.open) == 0 && $(stat server relay.open) == 0 ]]; }
 
 # stopped_reader HOW BYTES: every byte arrives, though the reader sleeps 3 s first.
 stopped_reader()
@@ -40,19 +39,18 @@ reader_leaves()
 {
 	local status=0
 	background leave server socat TCP-LISTEN:9200,reuseaddr SYSTEM:'sleep 2',nofork
-	wait_until 5 listens 9200 || return 1
+	wait_until 5 listens server 9200 || return 1
 	on client timeout 15 "$PRESSURE" write "$SERVER" 9200 blocking 50000000 || status=$?
 	((status == 1)) || { echo "the writer ended with $status"; return 1; }
-	wait_until 10 closed
+	wait_until 10 relays_idle
 }
-listens() { [[ $(on server ss -Hnlt "sport = :$1") ]]; }
 
 # Others connect to where the daemon connects to itself, and wait. It must go on making pairs, for more connections than
 # it has made ahead.
 crowd()
 {
 	local port before status=0 i
-	port=$(on client ss -Htln src 127.72.75.1 | awk '{ sub(/.*:/, "", $4); print $4 }')
+	port=$(pairs_port client) || return 1
 	background crowd client perl -MSocket=:all -e 'my @all;
 		for (1 .. 300) {
 			socket(my $s, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -87,7 +85,7 @@ room_again()
 	hooker_start client --memory 12M
 	background sink server socat -u TCP-LISTEN:9300,reuseaddr,fork SYSTEM:'sleep 1; cat >/dev/null'
 	pids+=("$PID")
-	wait_until 5 listens 9300 || return 1
+	wait_until 5 listens server 9300 || return 1
 	for i in 1 2 3 4; do
 		# shellcheck disable=SC2016 # for the shell there
 		background "idle-$i" client bash -c 'exec 3<>/dev/tcp/$0/9300; head -c 12000000 /dev/zero >&3; echo sent; exec sleep 60' \
@@ -119,13 +117,12 @@ refused_for_memory()
 		wait_until 5 grep -q listening "$WORK/refused-$port.out"
 		background "fill-$port" client "$PRESSURE" write "$SERVER" $port blocking 30000000
 		filled=$((filled + 4000000))
-		wait_until 5 holds server $filled || { echo "never filled"; return 1; }
+		wait_until 5 reaches server relay.memory_bytes $filled || { echo "never filled"; return 1; }
 	done
 	wait_until 5 is_full server || { echo "never full"; return 1; }
 	fetch text || return 1 # in plain TCP
 	on server "$HOOKER" stats --json | jq -e '.counters.no_room > 0'
 }
-holds() { (($(stat "$1" relay.memory_bytes) >= $2)); }
 
 plan 17
 hosts_up
@@ -141,15 +138,15 @@ for host in client server; do
 	ok "the $host's connections never held more than the bound: $peak of $limit" test "$peak" -le "$limit"
 done
 ok "edge-triggered writers were woken" test "$(stat client relay.kicks)" -gt 0
-ok "all closed" wait_until 10 closed
+ok "all closed" wait_until 10 relays_idle
 fetch text
-wait_until 10 closed
+wait_until 10 relays_idle
 ok "a stopped reader closes: its writer is reset" reader_leaves
 ok "a crowd at the pairs' listener" crowd
-wait_until 10 closed
+wait_until 10 relays_idle
 before="$(descriptors client) $(resident client)"
 ok "$repeats connections in sequence" in_sequence
-ok "... leave nothing" wait_until 10 closed
+ok "... leave nothing" wait_until 10 relays_idle
 after="$(descriptors client) $(resident client)"
 printf '# descriptors and resident bytes of the client: before %s, after %s\n' "$before" "$after"
 ok "no leak" test $((${after% *} - ${before% *})) -le 300 -a $((${after#* } - ${before#* })) -le 8000000

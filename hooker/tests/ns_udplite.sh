@@ -225,11 +225,17 @@ ok "nothing is left at the client" nothing_left "$c"
 ok "nor at the server" nothing_left "$s"
 is "and datagrams travel as UDP" "$("$traffic" exchange "$C4,5020" "$S4,5020")" "34 datagrams, 0 failed"
 
+mtu()
+{
+	local link ns device
+	for link in "$c lite0" "$r r0" "$r r1" "$s lite0"; do
+		read -r ns device <<<"$link"
+		ip -n "$ns" link set "$device" mtu "$1"
+	done
+}
+
 # ---- the longest datagrams, whose end is beyond 16 KB of frame; only generic XDP likes such an MTU
-for link in "$c lite0" "$r r0" "$r r1" "$s lite0"; do
-	read -r ns device <<<"$link"
-	ip -n "$ns" link set "$device" mtu 17000
-done
+mtu 17000
 deploy "$c" -i lite0 --xdp generic -p 5020:20 -p 5021:16380 >"$work/log"
 if [[ $(in_ns "$s" "$hooker" transports --json | jq '.transports[0].native') == true ]]; then
 	ok "16383 bytes, 20 of them covered" "$traffic" send "$C4,5020" "$N4,6000" 16375 cover=20 min=20
@@ -240,10 +246,7 @@ else
 	for i in 1 2 3 4; do skip "long datagrams, $i" "no native UDP-Lite to receive them"; done
 fi
 undeploy "$c"
-for link in "$c lite0" "$r r0" "$r r1" "$s lite0"; do
-	read -r ns device <<<"$link"
-	ip -n "$ns" link set "$device" mtu 1500
-done
+mtu 1500
 
 # ---- a killed deploy
 mkfifo "$work/never"

@@ -5,6 +5,7 @@
  *   prog_spoof SRC SPORT DST DPORT carry PROTOCOL   every number near enough, each time a bit further on
  *   prog_spoof SRC SPORT DST DPORT refuse PROTOCOL  ICMP, quoting numbers from all over
  *   prog_spoof SRC SPORT DST DPORT short PROTOCOL   one packet that is too short for its TCP header
+ *   prog_spoof SRC SPORT DST DPORT stranger         UDP of these ports; payload, FIN and RST of a made-up number
  * PROTOCOL: 17 (UDP) or 136 (UDP-Lite). All of it pretends to come from SRC.
  */
 #include <arpa/inet.h>
@@ -21,7 +22,7 @@
 
 #include "bpf/wire.h"
 
-#define TAKEN_FOR_NEAR (1U << 26)
+#define MADE_UP 0x12345678
 
 struct forger {
 	int fd;
@@ -107,7 +108,7 @@ static void send_tcp(const struct forger *forger, struct tcphdr tcp)
 
 static void reset(const struct forger *forger)
 {
-	struct tcphdr urgent = segment(forger, 0x12345678, 0), rst = urgent;
+	struct tcphdr urgent = segment(forger, MADE_UP, 0), rst = urgent;
 
 	urgent.urg = 1;
 	rst.rst = 1;
@@ -142,12 +143,11 @@ static void carry(const struct forger *forger, int protocol)
 	for (round = 0; round < 8; round++)
 		for (i = 0; i < 32; i++)
 			for (j = 0; j < 32; j++)
-				send_wrapped(forger, protocol,
-					     segment(forger,
-						     i * 2 * TAKEN_FOR_NEAR +
-							     round * (TAKEN_FOR_NEAR - 1),
-						     j * 2 * TAKEN_FOR_NEAR +
-							     round * (TAKEN_FOR_NEAR - 1)));
+				send_wrapped(
+					forger, protocol,
+					segment(forger,
+						i * 2 * HK_SEQ_NEAR + round * (HK_SEQ_NEAR - 1),
+						j * 2 * HK_SEQ_NEAR + round * (HK_SEQ_NEAR - 1)));
 }
 
 static void send_short(const struct forger *forger, int protocol)
@@ -156,6 +156,31 @@ static void send_short(const struct forger *forger, int protocol)
 
 	tcp.doff = 15;
 	send_wrapped(forger, protocol, tcp);
+}
+
+static void stranger(const struct forger *forger)
+{
+	struct {
+		struct tcphdr tcp;
+		char bytes[100];
+	} data = { .tcp = segment(forger, MADE_UP, MADE_UP) };
+	struct {
+		struct udphdr udp;
+		char bytes[100];
+	} datagram = { .udp = { .source = data.tcp.source, .dest = data.tcp.dest } };
+	struct tcphdr fin = data.tcp, rst = data.tcp;
+
+	datagram.udp.len = htons(sizeof(datagram));
+	send_out(forger, IPPROTO_UDP, &datagram, sizeof(datagram));
+	data.tcp.psh = 1;
+	data.tcp.check = checksum(
+		sum_of(&data, sizeof(data), pseudo_sum(forger, IPPROTO_TCP, sizeof(data))));
+	send_out(forger, IPPROTO_TCP, &data, sizeof(data));
+	fin.fin = 1;
+	send_tcp(forger, fin);
+	rst.ack = 0;
+	rst.rst = 1;
+	send_tcp(forger, rst);
 }
 
 static void refuse(const struct forger *forger, int protocol)
@@ -177,7 +202,7 @@ static void refuse(const struct forger *forger, int protocol)
 	message.ip.ip_len = htons(sizeof(message) - sizeof(message.icmp));
 	message.ip.ip_sum = checksum(sum_of(&message.ip, sizeof(message.ip), 0));
 	for (i = 0; i < 32; i++) {
-		message.tcp.seq = htonl(i * 2 * TAKEN_FOR_NEAR);
+		message.tcp.seq = htonl(i * 2 * HK_SEQ_NEAR);
 		message.icmp.checksum = 0;
 		message.icmp.checksum = checksum(sum_of(&message, sizeof(message), 0));
 		send_out(forger, IPPROTO_ICMP, &message, sizeof(message));
@@ -195,6 +220,8 @@ int main(int argc, char **argv)
 		die("socket");
 	forger.from_port = atoi(argv[2]);
 	forger.to_port = atoi(argv[4]);
+	if (!forger.from_port || !forger.to_port)
+		return 2;
 	if (!strcmp(argv[5], "reset"))
 		reset(&forger);
 	else if (!strcmp(argv[5], "carry"))
@@ -203,6 +230,8 @@ int main(int argc, char **argv)
 		refuse(&forger, protocol);
 	else if (!strcmp(argv[5], "short"))
 		send_short(&forger, protocol);
+	else if (!strcmp(argv[5], "stranger"))
+		stranger(&forger);
 	else
 		return 2;
 	close(forger.fd);

@@ -18,7 +18,6 @@ of_status() { awk -v key="$2:" '$1 == key { print $2 }' "/proc/$(userspace "$1")
 descriptors() { find "/proc/$(userspace "$1")/fd" -mindepth 1 | wc -l; }
 # What TCP's socket buffers hold on this machine, other programs' included, KiB.
 kernel_kib() { awk '/^TCP:/ { for (i = 2; i < NF; i += 2) if ($i == "mem") print $(i + 1) * 4 }' /proc/net/sockstat; }
-forgotten() { [[ $(stat client relay.open) == 0 && $(stat server relay.open) == 0 ]]; }
 map_entries()
 {
 	local id
@@ -106,12 +105,12 @@ hooker_start client
 hooker_start server
 background echo server "$ECHO" serve 9400
 wait_until 5 on client "$ECHO" rate "$SERVER" 9400 0.1
-wait_until 15 forgotten
+wait_until 15 relays_idle
 state "at first"
 for how in blocking poll level edge; do
 	report "$how writer, stopped reader: all $offer bytes" stopped_reader $how
 	echo "# most held by the kernel's TCP: $PEAK KiB"
-	report "... and is forgotten" wait_until 15 forgotten
+	report "... and is relays_idle" wait_until 15 relays_idle
 	state "after $how"
 done
 for host in client server; do
@@ -119,8 +118,8 @@ for host in client server; do
 	report "the $host never held more than the bound of one connection: $peak of $limit" test "$peak" -le $limit
 done
 report "$held connections at once" hold
-wait_until 15 forgotten || :
+wait_until 15 relays_idle || :
 state "after them"
 report "$sequence connections one after another" one_after_another
-report "all forgotten" wait_until 15 forgotten
+report "all relays_idle" wait_until 15 relays_idle
 state "after them"

@@ -67,7 +67,9 @@ def claims: . as $doc | [
 		  elif $r | has_interval | not then $r | too_few
 		  elif $k.delta_ci95_high_ms < $r.delta_ci95_low_ms
 		  then {verdict: "reproduced", because: ("\($k.file): kernel-udp \($k.delta_ms | signed) ms, relay-udp \($r.delta_ms | signed) ms"
-			+ ($doc.bench | if .["cpu_s_per_gb.kernel-udp"] then "; \(.["cpu_s_per_gb.kernel-udp"] | ms) CPU seconds a GB instead of \(.["cpu_s_per_gb.relay-udp"] | ms) (real time)" else "" end))}
+			+ ($doc.bench | .["cpu_s_per_gb.kernel-udp"] as $in | .["cpu_s_per_gb.relay-udp"] as $out
+				| if $in == null or $out == null then ""
+				  else "; \(if $in < $out then "and" else "in bulk not:" end) \($in | ms) CPU seconds a GB instead of \($out | ms) (real time)" end))}
 		  else {verdict: "not reproduced", because: "\($k.file): kernel-udp \($k.delta_ms | signed) ms, relay-udp \($r.delta_ms | signed) ms"} end)},
 	{id: "xdp", where: "III", says: "XDP at the driver keeps the overhead of receiving low.", figure: "paper", from: ["paper"],
 	 judge: (rows_of("paper") | of_mode("tcp+xdp") | map(select(.delta_ms != null))
