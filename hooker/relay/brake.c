@@ -76,7 +76,7 @@ static void repeat(struct conn *conn, uint64_t now, uint64_t after)
 /* From so much in the pair on its writer waits: B must not be full before, nor with one message more. */
 static uint32_t limit(const struct conn *conn)
 {
-	return conn->relay->options.pair_buffer;
+	return conn->relay->pair_buffer;
 }
 
 static void arm(struct conn *conn, const struct hk_flow *flow, uint32_t holds)

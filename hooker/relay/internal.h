@@ -147,8 +147,9 @@ struct hk_relay {
 	struct pairs *pairs;
 	struct look_bpf *look; /* NULL: this kernel can't tell what an application has not read */
 	struct relay_address address;
-	uint64_t *bounds; /* hk_bounds; NULL: writers cannot be braked */
-	uint64_t memory;  /* bytes of all connections */
+	uint32_t pair_buffer; /* bytes: SO_RCVBUF of a loopback pair; its SO_SNDBUF once it has grown */
+	uint64_t *bounds;     /* hk_bounds; NULL: writers cannot be braked */
+	uint64_t memory;      /* bytes of all connections */
 	bool full;
 	struct event *pressure;
 	struct ring_buffer *events;
@@ -273,6 +274,7 @@ int look_at(struct hk_relay *relay, const struct sock_key *key, struct hk_look *
 /* ---- memory.c: the bounds ---- */
 
 int memory_open(struct hk_relay *relay);
+uint32_t memory_pair_buffer(const struct hk_relay_options *options);
 uint32_t memory_send_buffer(const struct hk_relay_options *options);
 uint32_t memory_window(const struct hk_relay_options *options);
 /* Counts what @conn holds now. */

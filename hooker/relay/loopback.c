@@ -21,7 +21,21 @@ void loopback_close(int fd)
 	close(fd);
 }
 
-int loopback_listen(struct loopback *loopback, uint32_t ip4, int buffer)
+void loopback_set_buffer(int fd, int option, uint32_t *bytes)
+{
+	int force = option == SO_SNDBUF ? SO_SNDBUFFORCE : SO_RCVBUFFORCE;
+	int value = *bytes;
+	socklen_t len = sizeof(value);
+
+	if (!setsockopt(fd, SOL_SOCKET, force, &value, sizeof(value)))
+		return;
+	setsockopt(fd, SOL_SOCKET, option, &value, sizeof(value));
+	/* Linux doubles what is set, for its own overhead. */
+	if (!getsockopt(fd, SOL_SOCKET, option, &value, &len) && (uint32_t)value / 2 < *bytes)
+		*bytes = value / 2;
+}
+
+int loopback_listen(struct loopback *loopback, uint32_t ip4, uint32_t *buffer)
 {
 	struct sockaddr_in *address = &loopback->address;
 	socklen_t len = sizeof(*address);
@@ -32,7 +46,7 @@ int loopback_listen(struct loopback *loopback, uint32_t ip4, int buffer)
 	if (fd < 0)
 		return -errno;
 	if (buffer)
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
+		loopback_set_buffer(fd, SO_RCVBUF, buffer);
 	if (!bind(fd, (struct sockaddr *)address, len) && !listen(fd, BACKLOG) &&
 	    !getsockname(fd, (struct sockaddr *)address, &len))
 		return 0;

@@ -18,10 +18,19 @@
 #define IDLE_NS \
 	200000000ull /* without a frame, or a look, for so long: it may be asked for memory */
 
+/*
+ * The fuller a pair may be, the less often its writer waits and has to be woken; but what waits there and in rdt's send
+ * buffer together had better not outgrow the processor's caches.
+ */
+uint32_t memory_pair_buffer(const struct hk_relay_options *options)
+{
+	return options->connection_memory / 20;
+}
+
 uint32_t memory_send_buffer(const struct hk_relay_options *options)
 {
 	/* Each end of the pair is charged with up to twice its buffer: the kernel counts overhead. */
-	return options->connection_memory / 2 - 4 * options->pair_buffer;
+	return options->connection_memory / 2 - 4 * memory_pair_buffer(options);
 }
 
 /* Looked at each eighth, so that much may come on top. */
@@ -44,7 +53,7 @@ static void account(struct conn *conn)
 	rdt_stats(conn->rdt, &stats);
 	now_held = stats.memory + conn->unread + conn->since_look +
 		   evbuffer_get_length(conn->backlog) + sizeof(*conn) +
-		   (conn->slot == HK_SLOT_NONE ? 0 : 2 * relay->options.pair_buffer);
+		   (conn->slot == HK_SLOT_NONE ? 0 : 2 * relay->pair_buffer);
 	relay->memory += now_held - conn->memory;
 	conn->memory = now_held;
 	if (relay->memory > relay->stats.memory_peak)

@@ -252,13 +252,13 @@ static void set_reading(struct conn *conn, struct pair *pair, bool on)
 }
 
 /* Raising SO_SNDBUF wakes who waits in B. */
-static void grow(struct pair *pair, int size)
+static void grow(struct pair *pair, uint32_t size)
 {
 	if (pair->grown)
 		return;
 	pair->grown = true;
 	set_int(pair->a, IPPROTO_TCP, TCP_WINDOW_CLAMP, size);
-	set_int(pair->b, SOL_SOCKET, SO_SNDBUF, size);
+	loopback_set_buffer(pair->b, SO_SNDBUF, &size);
 	if (may_wait(pair, false))
 		brake_use(pair->conn);
 }
@@ -298,7 +298,7 @@ int pair_read(struct conn *conn)
 {
 	struct pair *pair = &conn->relay->pairs->slots[conn->slot];
 	/* Nothing is under way: a burst's worth shall leave before the rest is read. */
-	size_t turn = rdt_idle(conn->rdt) ? READ_SIZE_MIN : conn->relay->options.pair_buffer;
+	size_t turn = rdt_idle(conn->rdt) ? READ_SIZE_MIN : conn->relay->pair_buffer;
 	size_t total = 0;
 	bool filled;
 	ssize_t got;
@@ -334,7 +334,7 @@ int pair_read(struct conn *conn)
 		}
 	}
 	if (total >= READ_SIZE_MIN)
-		grow(pair, conn->relay->options.pair_buffer);
+		grow(pair, conn->relay->pair_buffer);
 	conn->from_app += total;
 	conn->relay->stats.taken_bytes += total;
 	brake_taken(conn, total);
@@ -457,7 +457,8 @@ int pairs_open(struct pairs **out, struct hk_relay *relay)
 	raise_file_limit();
 	err = err ?: map_room(pairs);
 	/* The bound of what may wait in a pair; accepted sockets inherit it. */
-	err = err ?: loopback_listen(&pairs->loopback, HK_PAIR_ADDRESS, relay->options.pair_buffer);
+	relay->pair_buffer = memory_pair_buffer(&relay->options);
+	err = err ?: loopback_listen(&pairs->loopback, HK_PAIR_ADDRESS, &relay->pair_buffer);
 	err = err ?: refill(pairs, READY_MIN);
 	if (err) {
 		hk_error("can't make loopback pairs: %s", strerror(-err));

@@ -29,7 +29,6 @@ void hk_relay_options_default(struct hk_relay_options *options)
 	options->max_datagram = 1500 - 20 - 8;
 	options->connection_memory = HK_CONNECTION_MEMORY_DEFAULT;
 	options->memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * getpagesize() / 4;
-	options->pair_buffer = 256 * 1024;
 }
 
 static int on_event(void *arg, void *data, size_t size)

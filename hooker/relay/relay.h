@@ -21,8 +21,7 @@ struct hk_relay_options {
 	uint32_t max_datagram;	    /* UDP payload that fits the path MTU: 1472 for IPv4 and 1500 */
 	uint32_t connection_memory; /* bytes one connection may hold: HK_CONNECTION_MEMORY_MIN to _MAX */
 	uint64_t memory;	    /* bytes all connections may hold */
-	uint32_t pair_buffer; /* SO_RCVBUF of a loopback pair; its SO_SNDBUF once it has grown */
-	bool paper;	      /* as published: each byte is sent once; no fallback */
+	bool paper;		    /* as published: each byte is sent once; no fallback */
 	/* A connection goes on over TCP, for enum hk_reason; NULL = nobody wants to know. */
 	void (*on_fallback)(void *arg, const struct sock_key *key, int reason);
 	void *arg;
@@ -31,7 +30,7 @@ struct hk_relay_options {
 /* Half of it must hold the credit each connection starts with, and a half is a buffer of the transport's: 1 GiB at most. */
 #define HK_CONNECTION_MEMORY_MIN     (4u << 20)
 #define HK_CONNECTION_MEMORY_MAX     (2u << 30)
-#define HK_CONNECTION_MEMORY_DEFAULT (10u << 20)
+#define HK_CONNECTION_MEMORY_DEFAULT (12u << 20)
 
 /* What has been done so far; grows only. */
 struct hk_relay_work {
