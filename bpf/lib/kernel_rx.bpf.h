@@ -256,7 +256,7 @@ static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segment
 	struct hk_flow_key key;
 	struct hk_flow *flow;
 	__u32 payload;
-	int crowded, known;
+	int crowded, known, option;
 
 	if ((void *)(tcp + 1) > end || tcp->syn)
 		return HK_RX_NOT_OURS;
@@ -270,7 +270,9 @@ static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segment
 		return HK_RX_PASS;
 	payload = hk_pkt_payload_len(ip, is_ip6) - tcp->doff * 4;
 	crowded = hk_is_crowded(tcp, payload);
-	known = tcp->urg || !flow->rx_packets;
+	/* Of a client that has not heard us on the transport: all it has sent so far went in TCP, its request, too. */
+	option = hk_rx_has_option(tcp, end) && !(flow->flags & (HK_FLOW_CLIENT | HK_FLOW_ANSWERED));
+	known = tcp->urg || !flow->rx_packets || option;
 	if (known || crowded)
 		hk_rx_beside(flow, bpf_ntohl(tcp->seq), bpf_ntohl(tcp->seq) + payload, known);
 	if (!hk_rx_plausible(flow, bpf_ntohl(tcp->seq), bpf_ntohl(tcp->ack_seq)))
@@ -279,16 +281,12 @@ static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segment
 	/* Urgent data is in TCP on purpose (bpf/wire.h). */
 	if (tcp->urg || flow->state != HK_FLOW_ACTIVE || !flow->rx_packets)
 		return HK_RX_PASS;
-	if (hk_rx_has_option(tcp, end)) {
-		/* The client has not heard us on the transport. Well under way, unless we have already
-		 * timed out, or what it has came in TCP and on the transport before: then it never will.
-		 * From a client that had heard us it is word of a fallback, which sock_ops reads. */
-		if (!(flow->flags & (HK_FLOW_CLIENT | HK_FLOW_ANSWERED)) &&
-		    (flow->rtos || hk_rx_unheard(flow, tcp, end)))
-			hk_fall_back(flow, &key, HK_REASON_BLACKHOLE, 1);
-		return HK_RX_PASS;
-	}
-	if (crowded)
+	/* The client has not heard us on the transport. Well under way, unless we have already timed out, or what it
+	 * has came in TCP and on the transport before: then it never will. */
+	if (option && (flow->rtos || hk_rx_unheard(flow, tcp, end)))
+		hk_fall_back(flow, &key, HK_REASON_BLACKHOLE, 1);
+	/* Else an option is word of a fallback, which sock_ops reads. */
+	if (crowded || hk_rx_has_option(tcp, end))
 		return HK_RX_PASS;
 	hk_counter_inc(HK_COUNT_KERNEL_RX_TCP);
 	flow->tcp_run += segments;

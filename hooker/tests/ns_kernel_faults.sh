@@ -10,6 +10,7 @@ cd "$(dirname "$0")/../.."
 transport=${TRANSPORT:-udp}
 stall_ms=${STALL_MS:-1000}
 STALL=$ROOT/build/hooker/tests/prog_stall
+PRESSURE=$ROOT/build/hooker/tests/prog_pressure
 SPOOF=$ROOT/build/hooker/tests/prog_spoof
 CLIENT=10.99.1.2
 protocol=17
@@ -185,6 +186,30 @@ strict_firewall()
 	fault_off
 }
 
+# The same where the client sends: the server waits, has no timeout of its own, and hears of it only by the client's reset.
+strict_firewall_upload()
+{
+	local reader writer started status=0
+	on router nft add rule inet fault forward ct state invalid drop
+	background upload-read server "$PRESSURE" read 9090 0
+	reader=$PID
+	wait_until 5 grep -q listening "$WORK/upload-read.out" || return 1
+	background upload-write client "$PRESSURE" write "$SERVER" 9090 blocking 1000000000000
+	writer=$PID
+	wait_until 10 reaches server counters.kernel_rx $(($(stat server counters.kernel_rx) + 1000)) || status=1
+	fault_on drop
+	started=$SECONDS
+	wait "$writer" && status=1
+	wait_until 15 ended "$reader" || status=1
+	kill "$reader" 2>/dev/null || :
+	wait "$reader" && status=1
+	cat "$WORK/upload-write.out" "$WORK/upload-read.out"
+	((SECONDS - started < 15)) && grep -q 'reset by peer' "$WORK/upload-read.out" || status=1
+	fault_off
+	return $status
+}
+ended() { ! kill -0 "$1" 2>/dev/null; }
+
 # spoofed HOW: under way, somebody who knows the ports only forges packets from the router. Nothing comes of it.
 spoofed()
 {
@@ -276,7 +301,7 @@ cases_spoofed=(reset carry refuse short)
 if [[ $transport != udp && ${FULL:-0} == 0 ]]; then
 	cases_before=(drop-down reject) cases_during=(drop mtu kill-server) cases_spoofed=(carry short)
 fi
-plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + ${#cases_spoofed[@]} + 8))
+plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + ${#cases_spoofed[@]} + 9))
 hosts_up
 on router nft -f - <<-EOF
 	table inet fault {
@@ -324,6 +349,9 @@ ok "$transport: ... and tried again once that has expired" expires
 stop_both
 start_both 60
 ok "$transport: behind a strict firewall it fails loudly, the next one works" strict_firewall
+stop_both
+start_both
+ok "$transport: ... and at both ends where the client sends" strict_firewall_upload
 stop_both
 fault_off
 start client 0
