@@ -168,6 +168,9 @@ struct hk_relay {
 #define REPEAT_NS     1000000ull
 #define REPEAT_MAX_NS 256000000ull
 
+/* Bytes that an application has sent through the shared socket must have come by then, after it has ended sending. */
+#define CONN_MISSING_NS 1000000000ull
+
 uint64_t relay_now(void); /* CLOCK_MONOTONIC, ns */
 
 /* ---- relay.c ---- */
@@ -196,7 +199,8 @@ void conn_state_changed(struct conn *conn, const struct hk_event *event);
 /* A frame from the peer. *direct: bytes to deliver now, see rdt_input(). */
 int conn_input(struct conn *conn, uint64_t now, const struct rdt_frame *frame,
 	       struct iovec *direct);
-void conn_settle(struct conn *conn, uint64_t now);
+/* Are bytes to come yet that the application has sent? The shared socket says how many; a pair has an end of its own. */
+bool conn_is_missing(const struct conn *conn);
 /* It goes on in UDP, for UDP-Lite is no longer deployed here. */
 void conn_leave_udplite(struct conn *conn);
 /* The peer was heard on UDP, which after UDP-Lite it only uses if it has no longer anything else. */
@@ -205,6 +209,13 @@ void conn_follow_to_udp(struct conn *conn);
 void conn_cut(struct conn *conn);
 /* Ends both directions at both ends; the application here reads ECONNRESET. */
 void conn_fail(struct conn *conn, uint8_t code, enum hk_reason reason);
+
+/* ---- settle.c: what follows from a change ---- */
+
+/* Does what is due; may destroy @conn. */
+void conn_settle(struct conn *conn, uint64_t now);
+/* The alarm of a struct conn, @arg. */
+void conn_on_timer(evutil_socket_t fd, short what, void *arg);
 
 /* ---- ending.c: FIN and RST into TCP ---- */
 
@@ -230,12 +241,15 @@ void ending_state(struct conn *conn, uint8_t new_state);
 /* conn->repeat_at has come, perhaps. */
 void ending_repeat(struct conn *conn, uint64_t now);
 
-/* ---- pair.c: one loopback connection for what one application sends ---- */
+/* ---- pairs.c: the loopback pairs that wait for a connection ---- */
 
 int pairs_open(struct pairs **out, struct hk_relay *relay);
 void pairs_close(struct pairs *pairs);
 void pairs_set_full(struct pairs *pairs, bool full);
 json_t *pairs_stats_json(const struct pairs *pairs);
+
+/* ---- pair.c: one loopback connection for what one application sends ---- */
+
 /* Gives @conn the pair that sock_ops has chosen. Returns 0 or -errno. */
 int pair_take(struct conn *conn, uint32_t slot);
 /* Reads into rdt what there is and fits; sets conn->drained at EOF. Returns 0 or -errno. */
