@@ -54,7 +54,7 @@ tcp,1,ok,10.669,105,23,tcp,101.75,-
 kernel-udp,1,ok,11.63,671,120,tcp,101.79,blackhole
 relay-udp,1,ok,11.788,1016,104,tcp,101.79,peer-fell-back
 END
-plan $((${#names[@]} + 15))
+plan $((${#names[@]} + 16))
 report
 for name in "${names[@]}"; do
 	missing=''
@@ -87,3 +87,7 @@ like 'no claim is judged by a range' "$(row_of 'The other part is redirection')"
 like 'nor is one that compares with it' "$(row_of 'Going back into the kernel')" 'cannot be tested here.*n = 3 is too few'
 like 'fallback: what is unsupported is no failure' "$(row_of 'Fallback to TCP is needed')" '\*\*exceeded\*\*.*2 transfers'
 is 'a benchmark on an idle machine: nothing said' "$(grep -c 'load average' "$page" || :)" 0
+
+# A report of one sweep: its table of the testbed is of one point, and a link that spoils packets is not measured.
+"$root/scenarios/report" "$work/r/lossmatrix" >/dev/null 2>&1
+like 'Table 1 of a sweep: which point' "$(grep '^| Link ' "$work/r/lossmatrix/report.md")" 'first point of the sweep: RTT 50 ms asked, not measured; loss 0 %'

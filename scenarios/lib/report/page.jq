@@ -98,7 +98,7 @@ def blocks: . as $doc | (.scenarios | main_run) as $main | ([.scenarios[].rows[]
 	+ ([range(.scenarios | length) as $i | .scenarios[$i] | scenario_blocks(if .figure == "fig6.svg" then 6 else "S\($i)" end)[]])
 	+ [{t: "h2", id: "table1", x: "Table 1: the testbed as it was"}]
 	+ (if .scenarios | length > 1 then [{t: "p", x: "Of scenario \($main.name). The others are runs of their own: commit, repetitions and kernel of each stand under its heading, everything else in its run.json."}] else [] end)
-	+ [($main.run | testbed_table | table_block("plain"))]
+	+ [($main.run + {swept: ($main.kind == "sweep")} | testbed_table | table_block("plain"))]
 	+ [{t: "h2", id: "table2", x: "Table 2: what Hooker adds, on this machine’s own processor"}]
 	+ (if .bench then [{t: "p", x: "Real time, no link and no delay: never to be set beside the virtual milliseconds above. \(.machine | if . then "Measured \(.date // "") on \(.cpu // "?"), Linux \(.kernel // "?"), commit \((.commit // "unknown")[0:12]), \(.rounds // "?") rounds.\(if busy then " The machine was not idle: its load average was \(.load_before) when this began, and processor seconds count the whole machine, whatever else ran." else "" end)" else "" end) The paper’s Table 2 is a picture; what its text and its authors’ public files say stands beside."},
 		(.bench | bench_table | table_block("results"))]

@@ -48,7 +48,7 @@ def clock_text: if .clock == "virtual"
 	else "real" end;
 
 def link_text: ([.links[]?] | first) as $l | if $l == null then "unknown" else
-	"RTT \($l.asked.rtt_ms) ms asked, \($l.measured.rtt_ms.avg? // "not ") ms measured; loss \($l.asked.loss_pct // 0) %; \([["reordered", $l.asked.reorder_pct], ["duplicated", $l.asked.duplicate_pct]] | map(select((.[1] // 0) > 0) | "\(.[1]) % \(.[0]); ") | join(""))rate \(if $l.asked.rate_mbit then "\($l.asked.rate_mbit) Mbit/s" else "not limited" end); MTU \($l.asked.mtu)" end;
+	"\(if .swept? then "at the first point of the sweep: " else "" end)RTT \($l.asked.rtt_ms) ms asked, \($l.measured.rtt_ms.avg? | if . then "\(.) ms measured" else "not measured" end); loss \($l.asked.loss_pct // 0) %; \([["reordered", $l.asked.reorder_pct], ["duplicated", $l.asked.duplicate_pct]] | map(select((.[1] // 0) > 0) | "\(.[1]) % \(.[0]); ") | join(""))rate \(if $l.asked.rate_mbit then "\($l.asked.rate_mbit) Mbit/s" else "not limited" end); MTU \($l.asked.mtu)" end;
 
 # Table 1: the testbed as it really was.
 def testbed_table: {head: null, rows: [
