@@ -46,16 +46,23 @@ static __always_inline void hk_rx_undo_nat(struct udphdr *udp, struct tcphdr *tc
 	hk_counter_inc(HK_COUNT_KERNEL_RX_NAT);
 }
 
-/* Does the TCP header end in Hooker's option, where Hooker's sock_ops puts it? */
-static __always_inline int hk_rx_has_option(const struct tcphdr *tcp, void *end)
-{
-	__u32 offset = (tcp->doff * 4 - 8) & 0x3f;
-	const __be16 *option = (const void *)tcp + offset;
+enum hk_rx_option {
+	HK_RX_NO_OPTION,
+	HK_RX_UNHEARD,	 /* a client's that has not heard this end on the transport */
+	HK_RX_FELL_BACK, /* word of a fallback, for sock_ops */
+};
 
-	if (offset < sizeof(*tcp) || (void *)(option + 2) > end)
-		return 0;
-	return option[0] == bpf_htons(HK_OPT_KIND << 8 | sizeof(struct hk_option)) &&
-	       option[1] == bpf_htons(HK_OPT_EXID);
+/* Hooker's option, if the TCP header ends in one: that is where Hooker's sock_ops puts it. */
+static __always_inline enum hk_rx_option hk_rx_option(const struct tcphdr *tcp, void *end)
+{
+	__u32 offset = (tcp->doff * 4 - sizeof(struct hk_option)) & 0x3f;
+	const struct hk_option *option = (const void *)tcp + offset;
+
+	if (offset < sizeof(*tcp) || (void *)(option + 1) > end || option->kind != HK_OPT_KIND ||
+	    option->len != sizeof(*option) || option->exid != bpf_htons(HK_OPT_EXID))
+		return HK_RX_NO_OPTION;
+	return (option->version_datapath & 0xf) == HK_DATAPATH_NONE ? HK_RX_FELL_BACK :
+								      HK_RX_UNHEARD;
 }
 
 /*
@@ -88,7 +95,7 @@ static __always_inline void hk_rx_heard(struct hk_flow *flow, const struct tcphd
 	flow->rx_packets++;
 	flow->tcp_run = 0;
 	/* A client repeats the option until it has heard us on the transport. */
-	if (!(flow->flags & HK_FLOW_ANSWERED) && !hk_rx_has_option(tcp, end))
+	if (!(flow->flags & HK_FLOW_ANSWERED) && !hk_rx_option(tcp, end))
 		flow->flags |= HK_FLOW_ANSWERED;
 	if (hk_seq_after(seq + payload, flow->rx_seq))
 		flow->rx_seq = seq + payload;
@@ -226,16 +233,28 @@ static __always_inline void hk_rx_beside(struct hk_flow *flow, __u32 seq, __u32 
 }
 
 /*
- * A reset as hk_tx_reset() sends it: one that a firewall lets pass, which knows only what travelled in
- * TCP. That number is one of 2^32 like the right one, and only segments that bore one of the two have moved it.
+ * Is it a reset as hk_tx_reset() sends it, one that a firewall lets pass, which knows only what travelled in TCP? That
+ * number is one of 2^32 like the right one, and only segments that bore one of the two have moved it. Where it was not
+ * noted, for a segment in TCP was lost, late or part of the handshake, what it acknowledges is as hard to guess, and
+ * constant at an end that only reads. An ordinary reset is not behind what has been received.
  */
+static __always_inline int hk_rx_reset_known(const struct hk_flow *flow, const struct tcphdr *tcp)
+{
+	__u32 seq = bpf_ntohl(tcp->seq);
+
+	if (seq == flow->tcp_rx_seq)
+		return 1;
+	return tcp->ack && bpf_ntohl(tcp->ack_seq) == flow->rx_ack &&
+	       seq - flow->rx_seq > HK_SEQ_NEAR;
+}
+
 static __always_inline void hk_rx_reset(struct hk_flow *flow, const struct hk_flow_key *key,
 					struct tcphdr *tcp)
 {
 	__be32 seq = bpf_htonl(flow->rx_seq);
 	__u64 sum = (__u16)~tcp->check;
 
-	if (!flow->rx_packets || bpf_ntohl(tcp->seq) != flow->tcp_rx_seq || tcp->seq == seq)
+	if (!flow->rx_packets || tcp->seq == seq || !hk_rx_reset_known(flow, tcp))
 		return;
 	sum += bpf_csum_diff(&tcp->seq, sizeof(seq), &seq, sizeof(seq), 0);
 	tcp->seq = seq;
@@ -256,7 +275,8 @@ static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segment
 	struct hk_flow_key key;
 	struct hk_flow *flow;
 	__u32 payload;
-	int crowded, known, option;
+	enum hk_rx_option option;
+	int crowded, known;
 
 	if ((void *)(tcp + 1) > end || tcp->syn)
 		return HK_RX_NOT_OURS;
@@ -270,9 +290,10 @@ static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segment
 		return HK_RX_PASS;
 	payload = hk_pkt_payload_len(ip, is_ip6) - tcp->doff * 4;
 	crowded = hk_is_crowded(tcp, payload);
-	/* Of a client that has not heard us on the transport: all it has sent so far went in TCP, its request, too. */
-	option = hk_rx_has_option(tcp, end) && !(flow->flags & (HK_FLOW_CLIENT | HK_FLOW_ANSWERED));
-	known = tcp->urg || !flow->rx_packets || option;
+	option = hk_rx_option(tcp, end);
+	/* What a client sends that has not heard us on the transport goes in TCP alone, its request, too. */
+	known = tcp->urg || !flow->rx_packets ||
+		(option == HK_RX_UNHEARD && !(flow->flags & HK_FLOW_CLIENT));
 	if (known || crowded)
 		hk_rx_beside(flow, bpf_ntohl(tcp->seq), bpf_ntohl(tcp->seq) + payload, known);
 	if (!hk_rx_plausible(flow, bpf_ntohl(tcp->seq), bpf_ntohl(tcp->ack_seq)))
@@ -281,12 +302,12 @@ static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segment
 	/* Urgent data is in TCP on purpose (bpf/wire.h). */
 	if (tcp->urg || flow->state != HK_FLOW_ACTIVE || !flow->rx_packets)
 		return HK_RX_PASS;
-	/* The client has not heard us on the transport. Well under way, unless we have already timed out, or what it
-	 * has came in TCP and on the transport before: then it never will. */
-	if (option && (flow->rtos || hk_rx_unheard(flow, tcp, end)))
+	/* Well under way, unless we have already timed out, or what the client has came in TCP and on the transport
+	 * before: then it never will hear us. */
+	if (option == HK_RX_UNHEARD && !(flow->flags & (HK_FLOW_CLIENT | HK_FLOW_ANSWERED)) &&
+	    (flow->rtos || hk_rx_unheard(flow, tcp, end)))
 		hk_fall_back(flow, &key, HK_REASON_BLACKHOLE, 1);
-	/* Else an option is word of a fallback, which sock_ops reads. */
-	if (crowded || hk_rx_has_option(tcp, end))
+	if (crowded || option)
 		return HK_RX_PASS;
 	hk_counter_inc(HK_COUNT_KERNEL_RX_TCP);
 	flow->tcp_run += segments;

@@ -21,6 +21,8 @@
 #define HK_TX_CUT   0x4b43 /* sent to the segmenter */
 #define HK_TX_PLAIN 0x4b50 /* the copy that stays TCP */
 #define HK_TX_SHORT 0x4b53 /* the same, and one byte of it will do */
+/* A copy for the transport, of which one byte will do */
+#define HK_TX_PROBE(transport) (0x4d00 | (transport))
 /* Sent to the segmenter and counted; all that is left to do with each segment is the transport's header. */
 #define HK_TX_COUNTED(transport) (0x4c00 | (transport))
 
@@ -125,6 +127,17 @@ static __always_inline void hk_tx_shorten(struct __sk_buff *skb, const int is_ip
 	tcp->check = ~hk_csum_fold(pseudo + bpf_csum_diff(0, 0, bytes, sizeof(bytes), 0));
 }
 
+/* The copy of a segment that goes in TCP itself; none is better than one in TCP. */
+static __always_inline int hk_tx_probe_copy(struct __sk_buff *skb, const int is_ip6)
+{
+	if (skb->gso_size || skb->len > HK_TX_SMALL)
+		hk_tx_shorten(skb, is_ip6);
+	if (skb->gso_size || skb->len > HK_TX_SMALL ||
+	    hk_tx_insert(skb, skb->tc_index & 0xff, is_ip6))
+		return TC_ACT_SHOT;
+	return TC_ACT_UNSPEC;
+}
+
 static __always_inline void hk_tx_newest(struct hk_flow *flow, __u32 seq_end)
 {
 	if (hk_seq_after(seq_end, flow->tx_seq))
@@ -185,7 +198,7 @@ static __always_inline int hk_tx_is_whole(struct __sk_buff *skb)
 
 /*
  * The peer has not been heard on the transport: stay in TCP. The client's 1st, 3rd, 9th and 27th
- * segment also go out on the transport, if small enough to bear both the option and the header: the
+ * segment also go out on the transport, cut if they would not bear both the option and the header: the
  * handshake's ACK, and should that be lost, what follows the first answer. On the transport first: what
  * its arrival in TCP makes the peer send can then travel there.
  */
@@ -202,10 +215,9 @@ static __always_inline int hk_tx_probe(struct __sk_buff *skb, struct hk_flow *fl
 		return TC_ACT_UNSPEC;
 	}
 	hk_counter_inc(HK_COUNT_KERNEL_TX_TCP);
-	if (!(flow->flags & HK_FLOW_CLIENT) || (nth != 1 && nth != 3 && nth != 9 && nth != 27) ||
-	    skb->gso_size || skb->len > HK_TX_SMALL)
+	if (!(flow->flags & HK_FLOW_CLIENT) || (nth != 1 && nth != 3 && nth != 9 && nth != 27))
 		return TC_ACT_UNSPEC;
-	hk_tx_copy(skb, HK_TX_COUNTED(flow->agreed));
+	hk_tx_copy(skb, HK_TX_PROBE(flow->agreed));
 	flow->tx_packets++;
 	return TC_ACT_UNSPEC;
 }
@@ -331,6 +343,9 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 		hk_tx_shorten(skb, is_ip6);
 		return TC_ACT_UNSPEC;
 	}
+	if (skb->tc_index == HK_TX_PROBE(IPPROTO_UDP) ||
+	    skb->tc_index == HK_TX_PROBE(IPPROTO_UDPLITE))
+		return hk_tx_probe_copy(skb, is_ip6);
 	if (tcp->syn || skb->tc_index == HK_TX_PLAIN ||
 	    (skb->tc_index == HK_TX_CUT && hk_tx_is_whole(skb)))
 		return TC_ACT_UNSPEC;

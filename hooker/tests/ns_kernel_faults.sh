@@ -186,25 +186,28 @@ strict_firewall()
 	fault_off
 }
 
-# The same where the client sends: the server waits, has no timeout of its own, and hears of it only by the client's reset.
+# strict_firewall_upload HOW: the same where the client sends: the server waits, has no timeout of its own, and hears of it
+# only by the client's reset, which it puts right. HOW: of prog_pressure.
 strict_firewall_upload()
 {
-	local reader writer started status=0
+	local reader writer started repaired status=0
+	repaired=$(stat server counters.kernel_rst_repaired)
 	on router nft add rule inet fault forward ct state invalid drop
-	background upload-read server "$PRESSURE" read 9090 0
+	background upload-read server timeout 40 "$PRESSURE" read 9090 0
 	reader=$PID
 	wait_until 5 grep -q listening "$WORK/upload-read.out" || return 1
-	background upload-write client "$PRESSURE" write "$SERVER" 9090 blocking 1000000000000
+	background upload-write client timeout 40 "$PRESSURE" write "$SERVER" 9090 "$1" 1000000000000
 	writer=$PID
 	wait_until 10 reaches server counters.kernel_rx $(($(stat server counters.kernel_rx) + 1000)) || status=1
 	fault_on drop
 	started=$SECONDS
-	wait "$writer" && status=1
+	wait_until 15 ended "$writer" || status=1
 	wait_until 15 ended "$reader" || status=1
-	kill "$reader" 2>/dev/null || :
-	wait "$reader" && status=1
+	kill "$writer" "$reader" 2>/dev/null || :
+	wait "$writer" "$reader" || :
 	cat "$WORK/upload-write.out" "$WORK/upload-read.out"
 	((SECONDS - started < 15)) && grep -q 'reset by peer' "$WORK/upload-read.out" || status=1
+	reaches server counters.kernel_rst_repaired $((repaired + 1)) || { echo "the reset was not put right"; status=1; }
 	fault_off
 	return $status
 }
@@ -301,7 +304,7 @@ cases_spoofed=(reset carry refuse short)
 if [[ $transport != udp && ${FULL:-0} == 0 ]]; then
 	cases_before=(drop-down reject) cases_during=(drop mtu kill-server) cases_spoofed=(carry short)
 fi
-plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + ${#cases_spoofed[@]} + 9))
+plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + ${#cases_spoofed[@]} + 10))
 hosts_up
 on router nft -f - <<-EOF
 	table inet fault {
@@ -350,9 +353,11 @@ stop_both
 start_both 60
 ok "$transport: behind a strict firewall it fails loudly, the next one works" strict_firewall
 stop_both
-start_both
-ok "$transport: ... and at both ends where the client sends" strict_firewall_upload
-stop_both
+for how in blocking eager; do
+	start_both
+	ok "$transport: ... and at both ends where the client sends, $how" strict_firewall_upload $how
+	stop_both
+done
 fault_off
 start client 0
 ok "$transport: the same over a link-local address" link_local

@@ -9,7 +9,8 @@
  *                                              closes as soon as it would have to wait: ending;
  *                                              level, and in pieces that announce more, as sendfile() makes: more;
  *                                              edge, and in pieces larger than what is taken at once, after which
- *                                              it waits, as nginx does: large
+ *                                              it waits, as nginx does: large;
+ *                                              blocking, and the handshake's ACK bears the first data: eager
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -126,13 +127,15 @@ static int writer(const char *host, uint16_t port, const char *how, uint64_t tot
 	static uint8_t bytes[BLOCK_LARGE];
 	uint64_t offset = 0, refused = 0;
 	bool rest = !strcmp(how, "rest"), more = !strcmp(how, "more");
-	bool large = !strcmp(how, "large");
+	bool large = !strcmp(how, "large"), eager = !strcmp(how, "eager");
 	size_t block = more ? BLOCK_MORE : large ? BLOCK_LARGE : BLOCK;
 
 	inet_pton(AF_INET, host, &addr.sin_addr);
+	if (eager)
+		set(fd, IPPROTO_TCP, TCP_QUICKACK, 0);
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
 		die("connect");
-	if (strcmp(how, "blocking"))
+	if (strcmp(how, "blocking") && !eager)
 		fcntl(fd, F_SETFL, O_NONBLOCK);
 	if (!strcmp(how, "edge") || large)
 		event.events |= EPOLLET;
