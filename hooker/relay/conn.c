@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <netinet/tcp.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

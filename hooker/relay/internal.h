@@ -252,6 +252,8 @@ json_t *pairs_stats_json(const struct pairs *pairs);
 
 /* Gives @conn the pair that sock_ops has chosen. Returns 0 or -errno. */
 int pair_take(struct conn *conn, uint32_t slot);
+/* Bytes that its pair may hold, at both ends together; 0 without one. */
+uint32_t pair_room(const struct conn *conn);
 /* Reads into rdt what there is and fits; sets conn->drained at EOF. Returns 0 or -errno. */
 int pair_read(struct conn *conn);
 /* Most bytes that can be in it now, for what it has not acknowledged within itself counts; *unread: those at A. */

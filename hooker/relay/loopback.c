@@ -21,21 +21,7 @@ void loopback_close(int fd)
 	close(fd);
 }
 
-void loopback_set_buffer(int fd, int option, uint32_t *bytes)
-{
-	int force = option == SO_SNDBUF ? SO_SNDBUFFORCE : SO_RCVBUFFORCE;
-	int value = *bytes;
-	socklen_t len = sizeof(value);
-
-	if (!setsockopt(fd, SOL_SOCKET, force, &value, sizeof(value)))
-		return;
-	setsockopt(fd, SOL_SOCKET, option, &value, sizeof(value));
-	/* Linux doubles what is set, for its own overhead. */
-	if (!getsockopt(fd, SOL_SOCKET, option, &value, &len) && (uint32_t)value / 2 < *bytes)
-		*bytes = value / 2;
-}
-
-int loopback_listen(struct loopback *loopback, uint32_t ip4, uint32_t *buffer)
+int loopback_listen(struct loopback *loopback, uint32_t ip4, uint32_t buffer)
 {
 	struct sockaddr_in *address = &loopback->address;
 	socklen_t len = sizeof(*address);
@@ -45,9 +31,8 @@ int loopback_listen(struct loopback *loopback, uint32_t ip4, uint32_t *buffer)
 	fd = loopback->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	if (buffer)
-		loopback_set_buffer(fd, SO_RCVBUF, buffer);
-	if (!bind(fd, (struct sockaddr *)address, len) && !listen(fd, BACKLOG) &&
+	if ((!buffer || !setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer))) &&
+	    !bind(fd, (struct sockaddr *)address, len) && !listen(fd, BACKLOG) &&
 	    !getsockname(fd, (struct sockaddr *)address, &len))
 		return 0;
 	err = -errno;

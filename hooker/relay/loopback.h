@@ -12,15 +12,10 @@ struct loopback {
 };
 
 /*
- * @ip4: of both ends, host order. @buffer: SO_RCVBUF of what is accepted, NULL = the host's; as loopback_set_buffer().
- * Returns 0 or -errno.
+ * @ip4: of both ends, host order. @buffer: SO_RCVBUF of what is accepted, 0 = the host's; needs CAP_NET_ADMIN, for it may
+ * exceed net.core.rmem_max, 208 KiB on most hosts. Returns 0 or -errno.
  */
-int loopback_listen(struct loopback *loopback, uint32_t ip4, uint32_t *buffer);
-/*
- * @option: SO_SNDBUF or SO_RCVBUF. With CAP_NET_ADMIN beyond what the host allows (net.core.wmem_max, 208 KiB on
- * most); else *bytes becomes what it is.
- */
-void loopback_set_buffer(int fd, int option, uint32_t *bytes);
+int loopback_listen(struct loopback *loopback, uint32_t ip4, uint32_t buffer);
 /*
  * One connection, *a accepted and *b connected, both non-blocking. @buffer: SO_SNDBUF of *b, 0 = the host's. Returns 0 or
  * -errno, within a second.

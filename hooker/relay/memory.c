@@ -10,27 +10,34 @@
 
 #include "hooker/base/log.h"
 
-#define POLL_NS	      1000000ull /* the kernel has no event for "the application has read" */
-#define POLL_SLOW_NS  (20 * POLL_NS)
-#define POLL_FAST_FOR 200	  /* fast polls in a row without any change */
-#define FLOOR	      (64 * 1024) /* what a connection may hold whatever the others do */
-#define PRESSURE_MS   10
+#define POLL_NS		1000000ull /* the kernel has no event for "the application has read" */
+#define POLL_SLOW_NS	(20 * POLL_NS)
+#define POLL_FAST_FOR	200 /* fast polls in a row without any change */
+#define PAIR_BUFFER_MAX (1024 * 1024)
+#define FLOOR		(64 * 1024) /* what a connection may hold whatever the others do */
+#define PRESSURE_MS	10
 #define IDLE_NS \
 	200000000ull /* without a frame, or a look, for so long: it may be asked for memory */
 
 /*
- * The fuller a pair may be, the less often its writer waits and has to be woken; but what waits there and in rdt's send
- * buffer together had better not outgrow the processor's caches.
+ * Half of what a connection may hold is for sending: rdt's ring, a power of two, and the pair, of which each end is charged
+ * with up to twice its buffer, for the kernel counts overhead. The fuller a pair may be, the less often its writer waits and
+ * has to be woken; but what waits on the way had better not outgrow the processor's caches.
  */
-uint32_t memory_pair_buffer(const struct hk_relay_options *options)
-{
-	return options->connection_memory / 20;
-}
-
 uint32_t memory_send_buffer(const struct hk_relay_options *options)
 {
-	/* Each end of the pair is charged with up to twice its buffer: the kernel counts overhead. */
-	return options->connection_memory / 2 - 4 * memory_pair_buffer(options);
+	uint32_t most = options->connection_memory / 2 / 3 * 2, ring = 1;
+
+	while (ring <= most / 2)
+		ring *= 2;
+	return ring;
+}
+
+uint32_t memory_pair_buffer(const struct hk_relay_options *options)
+{
+	uint32_t buffer = (options->connection_memory / 2 - memory_send_buffer(options)) / 4;
+
+	return buffer < PAIR_BUFFER_MAX ? buffer : PAIR_BUFFER_MAX;
 }
 
 /* Looked at each eighth, so that much may come on top. */
@@ -52,8 +59,7 @@ static void account(struct conn *conn)
 
 	rdt_stats(conn->rdt, &stats);
 	now_held = stats.memory + conn->unread + conn->since_look +
-		   evbuffer_get_length(conn->backlog) + sizeof(*conn) +
-		   (conn->slot == HK_SLOT_NONE ? 0 : 2 * relay->pair_buffer);
+		   evbuffer_get_length(conn->backlog) + sizeof(*conn) + pair_room(conn);
 	relay->memory += now_held - conn->memory;
 	conn->memory = now_held;
 	if (relay->memory > relay->stats.memory_peak)

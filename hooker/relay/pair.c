@@ -99,6 +99,15 @@ static void set_reading(struct conn *conn, struct pair *pair, bool on)
 		event_del(pair->readable);
 }
 
+uint32_t pair_room(const struct conn *conn)
+{
+	const struct hk_relay *relay = conn->relay;
+
+	if (conn->slot == HK_SLOT_NONE)
+		return 0;
+	return 2 * (relay->pairs->slots[conn->slot].grown ? relay->pair_buffer : PAIR_FIRST_BUFFER);
+}
+
 /* Raising SO_SNDBUF wakes who waits in B. */
 static void grow(struct pair *pair, uint32_t size)
 {
@@ -106,7 +115,7 @@ static void grow(struct pair *pair, uint32_t size)
 		return;
 	pair->grown = true;
 	setsockopt(pair->a, IPPROTO_TCP, TCP_WINDOW_CLAMP, &size, sizeof(size));
-	loopback_set_buffer(pair->b, SO_SNDBUF, &size);
+	setsockopt(pair->b, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
 	if (may_wait(pair, false))
 		brake_use(pair->conn);
 }

@@ -14,7 +14,7 @@
 
 struct pair {
 	int a, b;		/* -1: none */
-	bool grown;		/* it holds pair_buffer bytes, not only FIRST_BUFFER */
+	bool grown;		/* it holds pair_buffer bytes, not only PAIR_FIRST_BUFFER */
 	struct event *readable; /* of A */
 	struct event *writable; /* of B, edge-triggered; NULL until it may have been full */
 	struct conn *conn;

@@ -237,7 +237,7 @@ int pairs_open(struct pairs **out, struct hk_relay *relay)
 	err = err ?: map_room(pairs);
 	/* The bound of what may wait in a pair; accepted sockets inherit it. */
 	relay->pair_buffer = memory_pair_buffer(&relay->options);
-	err = err ?: loopback_listen(&pairs->loopback, HK_PAIR_ADDRESS, &relay->pair_buffer);
+	err = err ?: loopback_listen(&pairs->loopback, HK_PAIR_ADDRESS, relay->pair_buffer);
 	err = err ?: refill(pairs, READY_MIN);
 	if (err) {
 		hk_error("can't make loopback pairs: %s", strerror(-err));

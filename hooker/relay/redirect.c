@@ -42,7 +42,7 @@ struct redirect {
 static int loopback_pair(int pair[2])
 {
 	struct loopback loopback;
-	int err = loopback_listen(&loopback, INADDR_LOOPBACK, NULL);
+	int err = loopback_listen(&loopback, INADDR_LOOPBACK, 0);
 
 	pair[0] = pair[1] = -1;
 	if (err)

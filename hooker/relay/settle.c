@@ -5,8 +5,6 @@
  */
 #include "hooker/relay/internal.h"
 
-#include <event2/buffer.h>
-
 #define NS_PER_S   1000000000ull
 #define RETRY_NS   1000000ull	   /* delivery refused for want of memory: try again */
 #define SILENCE_NS (8 * NS_PER_S)  /* the peer has not answered for so long: it is gone */

@@ -113,6 +113,7 @@ stays_full()
 	while awk -v since="$since" -v now="$EPOCHREALTIME" 'BEGIN { exit now - since > 0.5 }'; do
 		is_full server || return 1
 	done
+	is_full server
 }
 
 # Two connections, one after the other, to readers that have stopped: each is given a whole window, which together is more
