@@ -110,7 +110,7 @@ state "at first"
 for how in blocking poll level edge; do
 	report "$how writer, stopped reader: all $offer bytes" stopped_reader $how
 	echo "# most held by the kernel's TCP: $PEAK KiB"
-	report "... and is relays_idle" wait_until 15 relays_idle
+	report "... and is idle again" wait_until 15 relays_idle
 	state "after $how"
 done
 for host in client server; do
@@ -121,5 +121,5 @@ report "$held connections at once" hold
 wait_until 15 relays_idle || :
 state "after them"
 report "$sequence connections one after another" one_after_another
-report "all relays_idle" wait_until 15 relays_idle
+report "all are over" wait_until 15 relays_idle
 state "after them"
