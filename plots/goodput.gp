@@ -7,7 +7,7 @@ axis = key eq 'LOSS' ? 'loss in each direction, %' : key eq 'RTT' ? 'round-trip 
 mine(f, m) = strcol(9) eq f && strcol(8) eq m && strlen(strcol(13))
 mbit(ms) = ms > 0 ? column(10) * 8e-3 / ms : NaN
 
-set multiplot layout 1,words(files) margins 0.065,0.985,0.235,0.845 spacing 0.055,0
+set multiplot layout 1,words(files) margins 0.08,0.985,0.235,0.845 spacing 0.055,0
 set label 1 sprintf('{/:Bold Goodput of one transfer, by %s}', axis) at screen 0.012,0.955 left tc rgb ink font ',15'
 set label 2 'median, '.spread at screen 0.988,0.955 right tc rgb '#555555' font ',11'
 set grid ytics lc rgb '#e4e4e4' lt 1
