@@ -131,7 +131,8 @@ static int make_space(struct rdt_conn *c, size_t *len)
 		return -EPIPE;
 	if (*len > rdt_write_space(c))
 		*len = rdt_write_space(c);
-	return rdt_ring_reserve(&c->out, c->una, c->write_end, c->write_end + *len);
+	return rdt_ring_reserve(&c->out, c->una, c->write_end, c->write_end + *len,
+				c->cfg.send_buffer);
 }
 
 ssize_t rdt_write(struct rdt_conn *c, const void *buf, size_t len)

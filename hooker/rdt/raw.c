@@ -58,14 +58,15 @@ static int take(struct rdt_conn *c, const struct rdt_frame *f, struct iovec *dir
 {
 	if (direct && c->read_off + c->direct_pending == c->recv_next) {
 		/* Room for what is not delivered must be there before anything is promised. */
-		if (rdt_ring_reserve(&c->in, c->read_off, c->read_off, c->recv_next + f->len))
+		if (rdt_ring_reserve(&c->in, c->read_off, c->read_off, c->recv_next + f->len,
+				     UINT64_MAX))
 			return -ENOMEM;
 		*direct = (struct iovec){ (void *)f->payload, f->len };
 		c->direct_pending += f->len;
 		c->recv_next = c->highest = c->recv_next + f->len;
 		return RDT_EV_DIRECT;
 	}
-	if (rdt_ring_reserve(&c->in, c->read_off, c->recv_next, c->recv_next + f->len))
+	if (rdt_ring_reserve(&c->in, c->read_off, c->recv_next, c->recv_next + f->len, UINT64_MAX))
 		return -ENOMEM;
 	rdt_ring_put(&c->in, c->recv_next, f->payload, f->len);
 	c->recv_next = c->highest = c->recv_next + f->len;

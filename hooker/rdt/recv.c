@@ -72,7 +72,7 @@ static int take_data(struct rdt_conn *c, const struct rdt_frame *f, struct iovec
 	}
 	if (off == end)
 		return 0;
-	if (rdt_ring_reserve(&c->in, c->read_off, c->highest, high))
+	if (rdt_ring_reserve(&c->in, c->read_off, c->highest, high, c->cfg.recv_buffer))
 		return -ENOMEM;
 	if (off > c->recv_next) {
 		if (rdt_ranges_insert(&c->held, off, end, NULL, NULL))

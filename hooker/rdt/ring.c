@@ -7,7 +7,8 @@
 
 #define RING_MIN 4096
 
-int rdt_ring_reserve(struct rdt_ring *r, uint64_t lo, uint64_t hi_used, uint64_t hi_need)
+int rdt_ring_reserve(struct rdt_ring *r, uint64_t lo, uint64_t hi_used, uint64_t hi_need,
+		     uint64_t most)
 {
 	struct rdt_ring n;
 	struct iovec iov[2];
@@ -19,6 +20,8 @@ int rdt_ring_reserve(struct rdt_ring *r, uint64_t lo, uint64_t hi_used, uint64_t
 	n.cap = r->cap ? r->cap * 2 : RING_MIN;
 	while (n.cap < hi_need - lo)
 		n.cap *= 2;
+	if (n.cap > most)
+		n.cap = most;
 	n.buf = malloc(n.cap);
 	if (!n.buf)
 		return -ENOMEM;
@@ -41,7 +44,7 @@ void rdt_ring_free(struct rdt_ring *r)
 
 int rdt_ring_vec(const struct rdt_ring *r, uint64_t off, size_t len, struct iovec iov[2])
 {
-	uint64_t at = off & (r->cap - 1);
+	uint64_t at = off % r->cap;
 
 	iov[0].iov_base = r->buf + at;
 	if (at + len <= r->cap) {

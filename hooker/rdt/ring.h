@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A byte ring addressed by absolute stream offsets; grows by doubling, never beyond what is asked. */
+/* A byte ring addressed by absolute stream offsets; grows by doubling, never beyond its bound. */
 #ifndef HOOKER_RDT_RING_H
 #define HOOKER_RDT_RING_H
 
@@ -9,11 +9,15 @@
 
 struct rdt_ring {
 	uint8_t *buf;
-	uint64_t cap; /* 0 or a power of two */
+	uint64_t cap;
 };
 
-/* Room for [lo, hi_need); bytes [lo, hi_used) are kept. 0 or -ENOMEM with nothing changed. */
-int rdt_ring_reserve(struct rdt_ring *r, uint64_t lo, uint64_t hi_used, uint64_t hi_need);
+/*
+ * Room for [lo, hi_need), which is @most bytes at most: so large it may become. Bytes [lo, hi_used) are kept. 0 or -ENOMEM
+ * with nothing changed.
+ */
+int rdt_ring_reserve(struct rdt_ring *r, uint64_t lo, uint64_t hi_used, uint64_t hi_need,
+		     uint64_t most);
 void rdt_ring_free(struct rdt_ring *r);
 /* The stretch [off, off + len) as one or two iovecs. */
 int rdt_ring_vec(const struct rdt_ring *r, uint64_t off, size_t len, struct iovec iov[2]);

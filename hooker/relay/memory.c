@@ -20,22 +20,18 @@
 	200000000ull /* without a frame, or a look, for so long: it may be asked for memory */
 
 /*
- * Half of what a connection may hold is for sending: rdt's ring, a power of two, and the pair, of which each end is charged
- * with up to twice its buffer, for the kernel counts overhead. The fuller a pair may be, the less often its writer waits and
- * has to be woken; but what waits on the way had better not outgrow the processor's caches.
+ * Half of what a connection may hold is for sending: two thirds of that for rdt, the rest for the pair, of which each end is
+ * charged with up to twice its buffer, for the kernel counts overhead. The fuller a pair may be, the less often its writer
+ * waits and has to be woken; but what waits on the way had better not outgrow the processor's caches.
  */
 uint32_t memory_send_buffer(const struct hk_relay_options *options)
 {
-	uint32_t most = options->connection_memory / 2 / 3 * 2, ring = 1;
-
-	while (ring <= most / 2)
-		ring *= 2;
-	return ring;
+	return options->connection_memory / 3;
 }
 
 uint32_t memory_pair_buffer(const struct hk_relay_options *options)
 {
-	uint32_t buffer = (options->connection_memory / 2 - memory_send_buffer(options)) / 4;
+	uint32_t buffer = options->connection_memory / (2 * 3 * 4);
 
 	return buffer < PAIR_BUFFER_MAX ? buffer : PAIR_BUFFER_MAX;
 }

@@ -40,6 +40,8 @@ static void check_promises(struct sim *s, struct sim_flow *f)
 			continue;
 		expect(s, c->highest - c->read_off <= c->cfg.recv_buffer, "receive bound");
 		expect(s, c->write_end - c->una <= c->cfg.send_buffer, "send bound");
+		expect(s, c->in.cap <= c->cfg.recv_buffer && c->out.cap <= c->cfg.send_buffer,
+		       "rings within their bounds");
 		expect(s, c->sent_end <= o->credit, "credit exceeded");
 		expect(s, c->una <= o->recv_next, "acknowledged what was not received");
 		expect(s, c->una <= c->sent_end && c->sent_end <= c->write_end, "offsets");

@@ -65,8 +65,8 @@ static void random_end(struct sim_rng *r, struct sim_end *e)
 		e->app_unread_max = HK_INITIAL_CREDIT;
 	e->wake_delay = sim_chance(r, 0.5) ? 1 + sim_below(r, SIM_MS) : 1;
 	e->cfg.max_datagram = pick(r, datagrams, 6);
-	e->cfg.send_buffer = 4096 << sim_below(r, 11);
-	e->cfg.recv_buffer = HK_INITIAL_CREDIT << sim_below(r, 3);
+	e->cfg.send_buffer = (4096 << sim_below(r, 11)) + sim_below(r, 4096);
+	e->cfg.recv_buffer = (HK_INITIAL_CREDIT << sim_below(r, 3)) + sim_below(r, 100000);
 	e->cfg.cc = sim_chance(r, 0.2) ? RDT_CC_NEWRENO : RDT_CC_CUBIC;
 	if (sim_chance(r, 0.1)) {
 		e->cfg.cc = RDT_CC_FIXED;
