@@ -45,9 +45,9 @@ _Static_assert(sizeof(struct hk_option) == 8, "the option is 8 bytes on the wire
  *
  * SYN, SYN-ACK and segments with urgent data (URG) are always TCP; so may be segments with data and more
  * than 32 bytes of options, which are no sign of trouble (below) either. The client sends its handshake ACK
- * in TCP and once more on the transport, cut to a byte of payload if it bears much, and so the 3rd, 9th and 27th segment; each side sends on the
- * transport only after it has been heard there, and as long as the client has not, its TCP segments
- * repeat the option.
+ * in TCP and once more on the transport, cut to a byte of payload if it bears much, and so the 3rd, 9th
+ * and 27th segment; each side sends on the transport only after it has been heard there, and as long as
+ * the client has not, its TCP segments repeat the option.
  *
  * Fallback: after a retransmission timeout a few segments travel on both, on the transport first; the
  * copies in TCP may be cut to their first byte of payload. A server that has not heard there, in a

@@ -34,6 +34,17 @@ static struct bpf_map *queue(struct hk_relay *relay)
 	return relay->attach->relay->maps.hk_slots;
 }
 
+static void destroy(struct pair *pair)
+{
+	if (pair->readable)
+		event_free(pair->readable);
+	if (pair->writable)
+		event_free(pair->writable);
+	loopback_close(pair->b); /* leaves the SOCKMAP by being closed */
+	loopback_close(pair->a);
+	*pair = (struct pair){ .a = -1, .b = -1 };
+}
+
 static int make_pair(struct pairs *pairs, struct pair *pair)
 {
 	int err = loopback_connect(&pairs->loopback, PAIR_FIRST_BUFFER, &pair->a, &pair->b);
@@ -45,11 +56,8 @@ static int make_pair(struct pairs *pairs, struct pair *pair)
 	err = set_int(pair->b, IPPROTO_TCP, TCP_NODELAY, 1);
 	/* Not SO_RCVBUF, by which the handshake chooses the window's scale for good. */
 	err = err ?: set_int(pair->a, IPPROTO_TCP, TCP_WINDOW_CLAMP, PAIR_FIRST_BUFFER);
-	if (!err)
-		return 0;
-	loopback_close(pair->a);
-	loopback_close(pair->b);
-	pair->a = pair->b = -1;
+	if (err)
+		destroy(pair);
 	return err;
 }
 
@@ -69,9 +77,7 @@ static int add_pair(struct pairs *pairs)
 				&value, BPF_ANY) ||
 	    bpf_map_update_elem(bpf_map__fd(queue(pairs->relay)), NULL, &slot, BPF_ANY)) {
 		err = -errno;
-		loopback_close(pair->a);
-		loopback_close(pair->b);
-		pair->a = pair->b = -1;
+		destroy(pair);
 		return err;
 	}
 	pairs->unused_first = (pairs->unused_first + 1) % HK_PAIRS_MAX;
@@ -129,17 +135,6 @@ static void on_decay(evutil_socket_t fd, short what, void *arg)
 	if (pending)
 		__atomic_sub_fetch(&pairs->room->pending, pending > 0 ? (pending + 3) / 4 : pending,
 				   __ATOMIC_RELAXED);
-}
-
-static void destroy(struct pair *pair)
-{
-	if (pair->readable)
-		event_free(pair->readable);
-	if (pair->writable)
-		event_free(pair->writable);
-	loopback_close(pair->b); /* leaves the SOCKMAP by being closed */
-	loopback_close(pair->a);
-	*pair = (struct pair){ .a = -1, .b = -1 };
 }
 
 void pairs_use(struct pairs *pairs)
