@@ -125,8 +125,10 @@ struct hk_flow {
 	__u8 stuck; /* kernel: timeouts or probes that neither way gets an answer to; 0 = few, all is well */
 	__u8 crawl; /* kernel: timeouts since each of which only the cut copies in TCP were acknowledged */
 	__u8 pad;
+	__u32 heard; /* kernel: jiffies, low half, when the last packet on the transport came */
+	__u32 pad2;
 };
-_Static_assert(sizeof(struct hk_flow) == 112, "hk_flow has no hidden padding");
+_Static_assert(sizeof(struct hk_flow) == 120, "hk_flow has no hidden padding");
 
 /*
  * What new connections ask for; array of one, written by userspace at any time. The rules in force

@@ -129,6 +129,7 @@ static __always_inline void hk_redirect(struct bpf_sock_ops *ctx, const struct h
 		.local_isn = ctx->snd_una - 1,
 		.remote_isn = ctx->rcv_nxt - 1,
 		.rx_packets = agreed->heard,
+		.heard = bpf_jiffies64(),
 		.rx_ack = ctx->snd_una,
 		.rx_seq = ctx->rcv_nxt,
 		.tx_seq = ctx->snd_una,

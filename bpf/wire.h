@@ -50,15 +50,16 @@ _Static_assert(sizeof(struct hk_option) == 8, "the option is 8 bytes on the wire
  * the client has not, its TCP segments repeat the option.
  *
  * Fallback: after a retransmission timeout a few segments travel on both, on the transport first; the
- * copies in TCP may be cut to their first byte of payload. A server that has not heard there, in a
- * segment without the option, that the client hears it, does the same, with whole copies, with what
- * it repeats or sends beyond its congestion window 1.5 round trips after its first data on the
- * transport: if the client then acknowledges, in TCP and with the option, more than it was sent in
- * TCP alone, the path swallows the transport towards it. Four TCP segments in a row with nothing on
- * the transport between them, eight before eight packets have come there, mean that the path swallows
- * it. Whoever finds out, or is told by ICMP,
- * goes on in TCP and says so in the option of its next segments: datapath 0, transport as negotiated,
- * and the reason (enum hk_reason) in place of the coverage. The peer follows.
+ * copies in TCP may be cut to their first byte of payload, and the first segment may be followed by more
+ * copies on the transport, without payload. A server that has not heard there, in a segment without the
+ * option, that the client hears it, does the same, with whole copies, with what it repeats or sends beyond
+ * its congestion window 1.5 round trips after its first data on the transport: if the client then
+ * acknowledges, in TCP and with the option, more than it was sent in TCP alone, the path swallows the
+ * transport towards it. Four TCP segments in a row with nothing on the transport between them, eight
+ * before eight packets have come there, mean that the path swallows it, provided that nothing has come
+ * there for a while that is shorter than the least timeout, for the two may overtake each other. Whoever
+ * finds out, or is told by ICMP, goes on in TCP and says so in the option of its next segments: datapath 0,
+ * transport as negotiated, and the reason (enum hk_reason) in place of the coverage. The peer follows.
  */
 #define HK_KERNEL_COVERAGE 24
 

@@ -14,10 +14,16 @@
 /*
  * TCP segments in a row, none on the transport between them, that make a path refused: after each timeout, two
  * copies of the first packet, behind itself, and one of each that follows. Where packets are merely lost, all those
- * on the transport would have to be.
+ * on the transport would have to be: the first one, its company, and what follows. All seven of the first are fewer
+ * than GRO hands up at a time (net.core.gro_normal_batch, 8): so the answer to what came on the transport knows
+ * already that TCP came as well. TCP answers a zero window's probe just once in 0.5 s.
  */
-#define HK_TCP_RUN_MAX	  4
-#define HK_TCP_RUN_NEW	  8  /* the same, in a flow whose first packets may still be under way */
+#define HK_TCP_RUN_MAX 4
+#define HK_ASK_MORE    4
+#define HK_TCP_RUN_NEW \
+	8 /* as HK_TCP_RUN_MAX, in a flow whose first packets may still be under way */
+/* Nor for as long anything on the transport, 10 to 100 ms: far beyond what a receive queue holds, below TCP's least RTO. */
+#define HK_QUIET_JIFFIES  10
 #define HK_PROBE_TCP_MAX  64 /* segments sent in TCP without a word from the peer: give up */
 #define HK_TWICE_ON_RTO	  4
 #define HK_TWICE_ON_RUN	  2

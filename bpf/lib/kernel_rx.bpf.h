@@ -93,6 +93,7 @@ static __always_inline void hk_rx_heard(struct hk_flow *flow, const struct tcphd
 	if (!hk_rx_plausible(flow, seq, ack))
 		return;
 	flow->rx_packets++;
+	flow->heard = bpf_jiffies64();
 	flow->tcp_run = 0;
 	/* A client repeats the option until it has heard us on the transport. */
 	if (!(flow->flags & HK_FLOW_ANSWERED) && !hk_rx_option(tcp, end))
@@ -264,6 +265,17 @@ static __always_inline void hk_rx_reset(struct hk_flow *flow, const struct hk_fl
 }
 
 /*
+ * Do TCP segments in a row mean that the transport does not get through? They say nothing where packets on the
+ * transport are only overtaken: UDP and TCP may be in different receive queues, and the one with the bulk is longer.
+ */
+static __always_inline int hk_rx_swallowed(const struct hk_flow *flow)
+{
+	__u32 most = flow->rx_packets < HK_TCP_RUN_NEW ? HK_TCP_RUN_NEW : HK_TCP_RUN_MAX;
+
+	return flow->tcp_run >= most && (__u32)bpf_jiffies64() - flow->heard >= HK_QUIET_JIFFIES;
+}
+
+/*
  * A TCP segment where the transport was expected: a few are normal around a timeout, many in a row
  * say that the path swallows the transport, or that the peer's Hooker is gone. @segments: how many GRO
  * has made one of.
@@ -311,7 +323,7 @@ static __always_inline enum hk_rx hk_rx_tcp(void *data, void *end, __u32 segment
 		return HK_RX_PASS;
 	hk_counter_inc(HK_COUNT_KERNEL_RX_TCP);
 	flow->tcp_run += segments;
-	if (flow->tcp_run >= (flow->rx_packets < HK_TCP_RUN_NEW ? HK_TCP_RUN_NEW : HK_TCP_RUN_MAX))
+	if (hk_rx_swallowed(flow))
 		hk_fall_back(flow, &key, HK_REASON_BLACKHOLE, 1);
 	else if (flow->tcp_run >= 2)
 		flow->twice = HK_TWICE_ON_RUN;

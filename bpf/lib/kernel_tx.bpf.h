@@ -21,6 +21,8 @@
 #define HK_TX_CUT   0x4b43 /* sent to the segmenter */
 #define HK_TX_PLAIN 0x4b50 /* the copy that stays TCP */
 #define HK_TX_SHORT 0x4b53 /* the same, and one byte of it will do */
+/* A copy for the transport, without payload */
+#define HK_TX_HEADER(transport) (0x4e00 | (transport))
 /* A copy for the transport, of which one byte will do */
 #define HK_TX_PROBE(transport) (0x4d00 | (transport))
 /* Sent to the segmenter and counted; all that is left to do with each segment is the transport's header. */
@@ -85,11 +87,12 @@ static __always_inline void hk_tx_copy(struct __sk_buff *skb, __u32 as)
 }
 
 /*
- * Cuts a copy down to its first byte of payload: what it is to find out, whether TCP gets through and is
- * answered, needs no more, and the transport has the whole segment. Its checksum is either the device's work
- * still, then it holds the pseudo header's sum, or complete. Not if FIN counts behind what is cut off.
+ * Cuts a copy down to its first byte of payload, or to none (@keep): what it is to find out, whether the path lets it
+ * through and with one byte whether it is answered, needs no more, and the transport has the whole segment. Its
+ * checksum is either the device's work still, then it holds the pseudo header's sum, or complete. Not if FIN counts
+ * behind what is cut off.
  */
-static __always_inline void hk_tx_shorten(struct __sk_buff *skb, const int is_ip6)
+static __always_inline void hk_tx_shorten(struct __sk_buff *skb, __u32 keep, const int is_ip6)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	void *ip = data + sizeof(struct ethhdr);
@@ -101,9 +104,9 @@ static __always_inline void hk_tx_shorten(struct __sk_buff *skb, const int is_ip
 
 	if (data + HK_L4(is_ip6) + sizeof(*tcp) > end)
 		return;
-	length = tcp->doff * 4 + 1;
+	length = tcp->doff * 4 + keep;
 	if (tcp->fin || length < sizeof(*tcp) || length > sizeof(bytes) - 3 ||
-	    hk_pkt_payload_len(ip, is_ip6) < length + HK_SHORTEN_FROM)
+	    hk_pkt_payload_len(ip, is_ip6) < (keep ? length + HK_SHORTEN_FROM : length + 1))
 		return;
 	pseudo = hk_pkt_address_sum(ip, is_ip6) + bpf_htons(IPPROTO_TCP);
 	partial = tcp->check == hk_csum_fold(pseudo + bpf_htons(hk_pkt_payload_len(ip, is_ip6)));
@@ -131,7 +134,7 @@ static __always_inline void hk_tx_shorten(struct __sk_buff *skb, const int is_ip
 static __always_inline int hk_tx_probe_copy(struct __sk_buff *skb, const int is_ip6)
 {
 	if (skb->gso_size || skb->len > HK_TX_SMALL)
-		hk_tx_shorten(skb, is_ip6);
+		hk_tx_shorten(skb, 1, is_ip6);
 	if (skb->gso_size || skb->len > HK_TX_SMALL ||
 	    hk_tx_insert(skb, skb->tc_index & 0xff, is_ip6))
 		return TC_ACT_SHOT;
@@ -276,6 +279,19 @@ static __always_inline int hk_tx_in_doubt(struct __sk_buff *skb, struct hk_flow 
 	return !skb->gso_size && (probe || flow->twice);
 }
 
+/*
+ * The first packet after a timeout has company on the transport, of which TCP takes no notice, for it has no payload:
+ * random loss takes one packet easily, but hardly all of them.
+ */
+static __always_inline void hk_tx_ask(struct __sk_buff *skb, const struct hk_flow *flow)
+{
+	int i;
+
+	for (i = 0; i < HK_ASK_MORE; i++)
+		hk_tx_copy(skb, HK_TX_HEADER(flow->agreed));
+	hk_tx_copy(skb, HK_TX_SHORT);
+}
+
 /* On the transport first: of a packet that arrives there, what follows in TCP says nothing. */
 static __always_inline int hk_tx_both(struct __sk_buff *skb, struct hk_flow *flow, __u32 seq_end,
 				      __u32 payload, int probe, const int is_ip6)
@@ -286,11 +302,11 @@ static __always_inline int hk_tx_both(struct __sk_buff *skb, struct hk_flow *flo
 	hk_tx_count(flow, seq_end, payload, 1);
 	hk_tx_copy(skb, HK_TX_COUNTED(flow->agreed));
 	if (probe || flow->twice == HK_TWICE_ON_RTO)
-		hk_tx_copy(skb, HK_TX_SHORT);
+		hk_tx_ask(skb, flow);
 	if (flow->twice)
 		flow->twice--;
 	if (flow->flags & HK_FLOW_ANSWERED)
-		hk_tx_shorten(skb, is_ip6);
+		hk_tx_shorten(skb, 1, is_ip6);
 	return TC_ACT_UNSPEC;
 }
 
@@ -340,8 +356,14 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 		return TC_ACT_UNSPEC;
 	}
 	if (skb->tc_index == HK_TX_SHORT) {
-		hk_tx_shorten(skb, is_ip6);
+		hk_tx_shorten(skb, 1, is_ip6);
 		return TC_ACT_UNSPEC;
+	}
+	if (skb->tc_index == HK_TX_HEADER(IPPROTO_UDP) ||
+	    skb->tc_index == HK_TX_HEADER(IPPROTO_UDPLITE)) {
+		hk_tx_shorten(skb, 0, is_ip6);
+		return hk_tx_insert(skb, skb->tc_index & 0xff, is_ip6) ? TC_ACT_SHOT :
+									 TC_ACT_UNSPEC;
 	}
 	if (skb->tc_index == HK_TX_PROBE(IPPROTO_UDP) ||
 	    skb->tc_index == HK_TX_PROBE(IPPROTO_UDPLITE))

@@ -46,6 +46,7 @@ fault()
 	local p="meta l4proto $transport"
 	case $1 in
 	drop) echo "$p drop" ;;
+	drop-large) echo "$p meta length > 600 drop" ;;
 	drop-up) echo "iifname to-client $p drop" ;;
 	drop-down) echo "iifname to-server $p drop" ;;
 	reject) echo "$p reject" ;;
@@ -105,7 +106,7 @@ fallbacks() { echo $(($(stat client counters.kernel_fallback) + $(stat server co
 
 fell_back() { (($(fallbacks) > $1)); }
 
-# during FAULT
+# during FAULT [MILLISECONDS]
 during()
 {
 	local status=0 client fallbacks
@@ -124,7 +125,7 @@ during()
 	fi
 	wait "$client" || status=1
 	tail -1 "$WORK/stall.out" >"$WORK/stall.json"
-	stalled_less_than "$stall_ms" || status=1
+	stalled_less_than "${2:-$stall_ms}" || status=1
 	fault_off
 	# Did the fault come in time, and was it noticed?
 	case $1 in
@@ -300,11 +301,11 @@ link_local()
 
 cases_before=(drop drop-up drop-down reject strip strip-synack cookies)
 cases_during=(drop drop-up drop-down reject mtu kill-server kill-client restart-server restart-client)
-cases_spoofed=(reset carry refuse short)
+cases_spoofed=(reset carry overtake refuse short)
 if [[ $transport != udp && ${FULL:-0} == 0 ]]; then
-	cases_before=(drop-down reject) cases_during=(drop mtu kill-server) cases_spoofed=(carry short)
+	cases_before=(drop-down reject) cases_during=(drop mtu kill-server) cases_spoofed=(carry overtake short)
 fi
-plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + ${#cases_spoofed[@]} + 10))
+plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + ${#cases_spoofed[@]} + 11))
 hosts_up
 on router nft -f - <<-EOF
 	table inet fault {
@@ -337,6 +338,8 @@ for case in "${cases_during[@]}"; do
 	during "$case"
 	[[ $case != kill-* ]] || start "${case#kill-}" 0
 done
+# What is to find out is small, and comes through: only that each timeout brings a byte tells.
+during drop-large 5000
 for case in "${cases_spoofed[@]}"; do
 	spoofed "$case"
 done

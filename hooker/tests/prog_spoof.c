@@ -3,6 +3,7 @@
  * Who is not on the path, but knows the addresses and ports of a connection, or has guessed them:
  *   prog_spoof SRC SPORT DST DPORT reset            urgent data of a made-up number, then a reset that bears it
  *   prog_spoof SRC SPORT DST DPORT carry PROTOCOL   every number near enough, each time a bit further on
+ *   prog_spoof SRC SPORT DST DPORT overtake         every number near enough in TCP, six segments of each in a row
  *   prog_spoof SRC SPORT DST DPORT refuse PROTOCOL  ICMP, quoting numbers from all over
  *   prog_spoof SRC SPORT DST DPORT short PROTOCOL   one packet that is too short for its TCP header
  *   prog_spoof SRC SPORT DST DPORT stranger         UDP of these ports; payload, FIN and RST of a made-up number
@@ -150,6 +151,21 @@ static void carry(const struct forger *forger, int protocol)
 						j * 2 * HK_SEQ_NEAR + round * (HK_SEQ_NEAR - 1)));
 }
 
+/*
+ * As if copies in TCP had overtaken those on the transport, which goes on beside. Each number of 32, and each
+ * acknowledgement of 64, for it must not be ahead.
+ */
+static void overtake(const struct forger *forger)
+{
+	uint32_t i, j, copy;
+
+	for (i = 0; i < 32; i++)
+		for (j = 0; j < 64; j++)
+			for (copy = 0; copy < 6; copy++)
+				send_tcp(forger,
+					 segment(forger, i * 2 * HK_SEQ_NEAR, j * HK_SEQ_NEAR));
+}
+
 static void send_short(const struct forger *forger, int protocol)
 {
 	struct tcphdr tcp = segment(forger, 0, 0);
@@ -226,6 +242,8 @@ int main(int argc, char **argv)
 		reset(&forger);
 	else if (!strcmp(argv[5], "carry"))
 		carry(&forger, protocol);
+	else if (!strcmp(argv[5], "overtake"))
+		overtake(&forger);
 	else if (!strcmp(argv[5], "refuse"))
 		refuse(&forger, protocol);
 	else if (!strcmp(argv[5], "short"))
