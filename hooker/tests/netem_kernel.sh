@@ -2,14 +2,14 @@
 # The kernel datapath on links that lose, reorder and duplicate: byte-exact, on its transport all the while, and how
 # fast beside plain TCP. On demand, for a kernel with netem:
 #   testbed/testbed vm run --timeout 7200 --env REPS=12 --env LINKS="loss:1% loss:5%" -- hooker/tests/netem_kernel.sh
-#   REPS=1 LINKS="loss:2% …" TRANSPORTS="udp udplite" BYTES=8000000
+#   REPS=1 LINKS="loss:2% …" TRANSPORTS="udp udplite" BYTES=8000000 RECEIVE="auto xdp tc"
 # Goodput is judged from three transfers of each on, with plain TCP's beside: single ones differ by a third by chance.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . testbed/lib/tap.sh
 . hooker/tests/lib.sh
 
-reps=${REPS:-1} bytes=${BYTES:-8000000}
+reps=${REPS:-1} bytes=${BYTES:-8000000} receive=${RECEIVE:-auto}
 read -ra links <<<"${LINKS:-loss:2% reorder:2% duplicate:2%}"
 read -ra transports <<<"${TRANSPORTS:-udp udplite}"
 
@@ -87,8 +87,8 @@ over_vlan()
 	[[ $(stat client counters.kernel_tx) == "$1" ]]
 }
 
-# goodput NAME: at least 0.95 of plain TCP's, unless chance explains what is missing (twice the standard error
-# of the ratio of both means).
+# goodput NAME FILE OF: the goodput of the transfers in FILE beside those in OF. At least 0.95, unless chance explains
+# what is missing (twice the standard error of the ratio of both means).
 goodput()
 {
 	awk -v name="$1" '
@@ -99,51 +99,65 @@ goodput()
 			cv2[file] = n[file] > 1 ? (squares[file] - n[file] * mean[file] ^ 2) / (n[file] - 1) / mean[file] ^ 2 / n[file] : 0
 			errors += cv2[file]
 		}
-		ratio = mean[ARGV[1]] / mean[ARGV[2]]
+		ratio = mean[ARGV[2]] / mean[ARGV[1]]
 		error = ratio * sqrt(errors)
-		printf "# %s: goodput %.3f of plain TCP, standard error %.3f (%.3f s to %.3f s)\n", name, ratio, error, mean[ARGV[2]], mean[ARGV[1]]
+		printf "# %s: goodput %.3f, standard error %.3f (%.3f s to %.3f s)\n", name, ratio, error, mean[ARGV[1]], mean[ARGV[2]]
 		exit !(ratio + 2 * error >= 0.95)
-	}' "$WORK/plain" "$WORK/seconds"
+	}' "$WORK/$2" "$WORK/$3"
+}
+
+# attach DATAPATH OPTION…
+attach()
+{
+	hooker_start client --datapath "$@"
+	hooker_start server --datapath "$@"
+}
+
+detach()
+{
+	hooker_stop client
+	hooker_stop server
 }
 
 judged=$((reps >= 3))
-plan $((${#links[@]} * (judged + (2 + judged) * ${#transports[@]}) + 2))
+plan $((${#links[@]} * (2 * judged + (2 + judged) * ${#transports[@]}) + 2))
 hosts_up --rtt 20ms
 head -c "$bytes" "$WORK/files/video" >"$WORK/files/part"
 if vlans_up 2>/dev/null; then
-	hooker_start client --datapath kernel
-	hooker_start server --datapath kernel
+	attach kernel
 	ok "a VLAN's frames pass as they are" over_vlan "$(stat client counters.kernel_tx)"
-	hooker_stop client
-	hooker_stop server
+	detach
 else
 	skip "a VLAN's frames pass as they are" "no 802.1q in this kernel"
 fi
-hooker_start client --datapath kernel
-hooker_start server --datapath kernel
+attach kernel
 ok "the first packet on the transport is lost" first_lost
-hooker_stop client
-hooker_stop server
+detach
 for link in "${links[@]}"; do
 	link "$link"
 	if ((judged)); then
 		status=0
 		transfers "$WORK/plain" || status=1
 		tap_result "$link: plain TCP" $status "$(<"$WORK/fetch.json")"
+		attach none
+		status=0
+		transfers "$WORK/attached" || status=1
+		tap_result "$link: TCP with Hooker attached, nothing redirected" $status "$(<"$WORK/fetch.json")"
+		goodput "$link, tcp+xdp of tcp" attached plain || :
+		detach
 	fi
 	for transport in "${transports[@]}"; do
-		hooker_start client --datapath kernel --transport "$transport"
-		hooker_start server --datapath kernel --transport "$transport"
+		attach kernel --transport "$transport" --receive "$receive"
 		status=0
 		transfers "$WORK/seconds" || status=1
 		tap_result "$link: $transport, byte for byte" $status "$(<"$WORK/fetch.json")"
 		ok "$link: $transport to the end" kept_to
 		if ((judged)); then
+			goodput "$link, $transport of tcp+xdp" seconds attached || :
 			status=0
-			goodput "$link, $transport" || status=1
+			goodput "$link, $transport of tcp" seconds plain || status=1
 			tap_result "$link: $transport, goodput" $status "less than 0.95 of plain TCP's, and not by chance"
 		fi
-		hooker_stop client
-		hooker_stop server
+		detach
 	done
 done
