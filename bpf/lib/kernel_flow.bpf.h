@@ -20,8 +20,8 @@
  */
 #define HK_TCP_RUN_MAX 4
 #define HK_ASK_MORE    4
-#define HK_TCP_RUN_NEW \
-	8 /* as HK_TCP_RUN_MAX, in a flow whose first packets may still be under way */
+/* As HK_TCP_RUN_MAX, in a flow whose first packets may still be under way. */
+#define HK_TCP_RUN_NEW 8
 /* Nor for as long anything on the transport, 10 to 100 ms: far beyond what a receive queue holds, below TCP's least RTO. */
 #define HK_QUIET_JIFFIES  10
 #define HK_PROBE_TCP_MAX  64 /* segments sent in TCP without a word from the peer: give up */

@@ -53,7 +53,8 @@ static __always_inline int hk_kernel_option(const struct hk_flow *flow, struct h
 
 /*
  * Does only a byte of each cut copy in TCP arrive, from timeout to timeout? Then what travels on the transport is heard
- * there and thrown away by TCP: something on the way, a device or a NAT on the same host, makes its checksum wrong.
+ * there and thrown away by TCP: something on the way, a device or a NAT on the same host, makes its checksum wrong. Or
+ * only what is large is lost there.
  */
 static __always_inline int hk_kernel_crawls(struct hk_flow *flow)
 {

@@ -329,6 +329,39 @@ static __always_inline void hk_tx_reset(struct __sk_buff *skb, struct hk_flow *f
 	bpf_skb_store_bytes(skb, at, &seq, sizeof(seq), 0);
 }
 
+/* @mark: one of HK_TX_*(0) */
+static __always_inline int hk_tx_marked(const struct __sk_buff *skb, __u32 mark)
+{
+	return skb->tc_index == (mark | IPPROTO_UDP) || skb->tc_index == (mark | IPPROTO_UDPLITE);
+}
+
+#define HK_TX_FIRST (-2) /* no action of tc's */
+
+/* What becomes of a packet of which all was decided the first time; or HK_TX_FIRST, and it is the first time. */
+static __always_inline int hk_tx_again(struct __sk_buff *skb, const int is_ip6)
+{
+	__u8 transport = skb->tc_index & 0xff;
+
+	if (hk_tx_marked(skb, HK_TX_COUNTED(0))) {
+		if (!hk_tx_is_whole(skb))
+			hk_tx_insert(skb, transport, is_ip6);
+		return TC_ACT_UNSPEC;
+	}
+	if (skb->tc_index == HK_TX_PLAIN)
+		return TC_ACT_UNSPEC;
+	if (skb->tc_index == HK_TX_SHORT) {
+		hk_tx_shorten(skb, 1, is_ip6);
+		return TC_ACT_UNSPEC;
+	}
+	if (hk_tx_marked(skb, HK_TX_HEADER(0))) {
+		hk_tx_shorten(skb, 0, is_ip6);
+		return hk_tx_insert(skb, transport, is_ip6) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+	}
+	if (hk_tx_marked(skb, HK_TX_PROBE(0)))
+		return hk_tx_probe_copy(skb, is_ip6);
+	return HK_TX_FIRST;
+}
+
 static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
@@ -336,8 +369,8 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 	struct hk_flow_key key;
 	struct hk_flow *flow;
 	struct tcphdr *tcp;
+	int probe, act;
 	__be32 seq;
-	int probe;
 	void *ip;
 
 	/* The headers of a locally made segment are in the linear part. */
@@ -349,27 +382,10 @@ static __always_inline int hk_tx(struct __sk_buff *skb, const int is_ip6)
 		    ((struct ipv6hdr *)ip)->nexthdr != IPPROTO_TCP :
 		    ((struct iphdr *)ip)->protocol != IPPROTO_TCP || ((struct iphdr *)ip)->ihl != 5)
 		return TC_ACT_UNSPEC;
-	if (skb->tc_index == HK_TX_COUNTED(IPPROTO_UDP) ||
-	    skb->tc_index == HK_TX_COUNTED(IPPROTO_UDPLITE)) {
-		if (!hk_tx_is_whole(skb))
-			hk_tx_insert(skb, skb->tc_index & 0xff, is_ip6);
-		return TC_ACT_UNSPEC;
-	}
-	if (skb->tc_index == HK_TX_SHORT) {
-		hk_tx_shorten(skb, 1, is_ip6);
-		return TC_ACT_UNSPEC;
-	}
-	if (skb->tc_index == HK_TX_HEADER(IPPROTO_UDP) ||
-	    skb->tc_index == HK_TX_HEADER(IPPROTO_UDPLITE)) {
-		hk_tx_shorten(skb, 0, is_ip6);
-		return hk_tx_insert(skb, skb->tc_index & 0xff, is_ip6) ? TC_ACT_SHOT :
-									 TC_ACT_UNSPEC;
-	}
-	if (skb->tc_index == HK_TX_PROBE(IPPROTO_UDP) ||
-	    skb->tc_index == HK_TX_PROBE(IPPROTO_UDPLITE))
-		return hk_tx_probe_copy(skb, is_ip6);
-	if (tcp->syn || skb->tc_index == HK_TX_PLAIN ||
-	    (skb->tc_index == HK_TX_CUT && hk_tx_is_whole(skb)))
+	act = hk_tx_again(skb, is_ip6);
+	if (act != HK_TX_FIRST)
+		return act;
+	if (tcp->syn || (skb->tc_index == HK_TX_CUT && hk_tx_is_whole(skb)))
 		return TC_ACT_UNSPEC;
 	hk_pkt_key(&key, ip, is_ip6, 0, tcp->source, tcp->dest);
 	flow = bpf_map_lookup_elem(&hk_flows, &key);

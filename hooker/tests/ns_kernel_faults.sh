@@ -214,6 +214,23 @@ strict_firewall_upload()
 }
 ended() { ! kill -0 "$1" 2>/dev/null; }
 
+# Two timeouts whose first packet was lost on the transport, each time, are no proof: its company came through.
+lost_with_company()
+{
+	local client fallbacks timeouts status=0
+	fallbacks=$(fallbacks) timeouts=$(stat server counters.kernel_suspect)
+	background stall client "$STALL" "$SERVER" 80 video "$WORK/files/video" $RATE
+	client=$PID
+	wait_until 10 grep -q 'under way' "$WORK/stall.out" || status=1
+	fault_on drop-large
+	wait_until 5 reaches server counters.kernel_suspect $((timeouts + 2)) || status=1
+	fault_off
+	wait "$client" || status=1
+	tail -1 "$WORK/stall.out" >"$WORK/stall.json"
+	echo "$(result); $(fallbacks) fallbacks, $fallbacks before"
+	jq -e .same "$WORK/stall.json" >/dev/null && (($(fallbacks) == fallbacks)) && return $status
+}
+
 # spoofed HOW: under way, somebody who knows the ports only forges packets from the router. Nothing comes of it.
 spoofed()
 {
@@ -305,7 +322,7 @@ cases_spoofed=(reset carry overtake refuse short)
 if [[ $transport != udp && ${FULL:-0} == 0 ]]; then
 	cases_before=(drop-down reject) cases_during=(drop mtu kill-server) cases_spoofed=(carry overtake short)
 fi
-plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + ${#cases_spoofed[@]} + 11))
+plan $((2 * ${#cases_before[@]} + 5 + ${#cases_during[@]} + ${#cases_spoofed[@]} + 12))
 hosts_up
 on router nft -f - <<-EOF
 	table inet fault {
@@ -340,6 +357,7 @@ for case in "${cases_during[@]}"; do
 done
 # What is to find out is small, and comes through: only that each timeout brings a byte tells.
 during drop-large 5000
+ok "$transport: two timeouts that took only the large packets are not the end" lost_with_company
 for case in "${cases_spoofed[@]}"; do
 	spoofed "$case"
 done
