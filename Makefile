@@ -47,7 +47,7 @@ $(B)/%.skel.h: $(B)/%.bpf.o
 HOOKER_SRC := $(wildcard hooker/*.c hooker/*/*.c)
 HOOKER_SRC := $(filter-out hooker/tests/%,$(HOOKER_SRC))
 HOOKER_OBJ := $(HOOKER_SRC:%.c=$(B)/%.o)
-HOOKER_LIBS = -lbpf -levent_core -levent_extra -ljansson -lmnl
+HOOKER_LIBS = -lbpf -lpthread -levent_core -levent_extra -ljansson -lmnl
 
 $(HOOKER_OBJ): $(BPF_SKEL)
 

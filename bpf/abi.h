@@ -262,14 +262,20 @@ struct hk_look {
 	__u32 pad;
 };
 
-/* Slots of the redirection socket map. */
+/*
+ * Hooker userspace has so many event loops at most. The connections with one remote host are all in the same: the number of
+ * its IPv4 address modulo the count of loops.
+ */
+#define HK_LOOPS_MAX 16
+
+/* Slots of one loop in the redirection socket map; those of loop n begin at n * HK_REDIR_SLOTS. */
 enum hk_redir_slot {
 	HK_REDIR_SOCKET = 0, /* the redirection socket */
 	HK_REDIR_BOUNCE = 1, /* where an undeliverable message returns to, instead of SK_DROP */
 	HK_REDIR_SLOTS,
 };
 
-/* Ring buffer hk_events: BPF to Hooker userspace. */
+/* Ring buffers of the array hk_rings, one a loop: BPF to Hooker userspace. */
 enum hk_event_type {
 	HK_EVENT_ESTABLISHED = 1, /* a redirected connection is in the SOCKHASH */
 	HK_EVENT_STATE = 2,	  /* its TCP state changed: old_state, new_state, tx_bytes */

@@ -25,10 +25,10 @@
 
 #define HK_IP_FRAGMENT	 0x3fff /* of frag_off: more follow, or where this one belongs */
 
-/* enum hk_redir_slot -> Hooker userspace's sockets. Written by userspace. */
+/* enum hk_redir_slot, of each loop -> Hooker userspace's sockets. Written by userspace. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKMAP);
-	__uint(max_entries, HK_REDIR_SLOTS);
+	__uint(max_entries, HK_LOOPS_MAX *HK_REDIR_SLOTS);
 	__type(key, __u32);
 	__type(value, __u64);
 } hk_redir SEC(".maps");
@@ -174,7 +174,9 @@ int hk_deliver(struct sk_msg_md *msg)
 	if (!flow || flow->local_isn != header.local_isn ||
 	    bpf_msg_redirect_hash(msg, &hk_apps, &key, BPF_F_INGRESS) != SK_PASS) {
 		hk_counter_inc(HK_COUNT_MSG_BOUNCED);
-		return bpf_msg_redirect_map(msg, &hk_redir, HK_REDIR_BOUNCE, BPF_F_INGRESS);
+		return bpf_msg_redirect_map(msg, &hk_redir,
+					    hk_loop_of(&key) * HK_REDIR_SLOTS + HK_REDIR_BOUNCE,
+					    BPF_F_INGRESS);
 	}
 	if (bpf_msg_pop_data(msg, 0, sizeof(header), 0))
 		goto malformed;

@@ -4,17 +4,29 @@
 #define HOOKER_RELAY_MAPS_BPF_H
 
 #include <linux/bpf.h>
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 #include "bpf/abi.h"
 #include "bpf/lib/apps.bpf.h"
 #include "bpf/lib/count.bpf.h"
 #include "bpf/lib/flow.bpf.h"
 
+/* How many event loops Hooker userspace has, 1 to HK_LOOPS_MAX. */
+const volatile __u32 hk_loops = 1;
+
 /* struct hk_event, BPF -> Hooker userspace. */
-struct {
+struct hk_ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
-} hk_events SEC(".maps");
+};
+
+/* Loop -> its ring. Written by userspace, before anything is attached. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, HK_LOOPS_MAX);
+	__type(key, __u32);
+	__array(values, struct hk_ring);
+} hk_rings SEC(".maps");
 
 /* sock_key -> what userspace orders for that connection. Written by userspace only. */
 struct {
@@ -61,9 +73,17 @@ static __always_inline __u32 hk_order_flags(const struct sock_key *key, __u32 lo
 	return order && order->local_isn == local_isn ? order->flags : 0;
 }
 
+/* Which loop has the connection. */
+static __always_inline __u32 hk_loop_of(const struct sock_key *key)
+{
+	return bpf_ntohl(key->dst_ip4) % hk_loops;
+}
+
 static __always_inline struct hk_event *hk_event_reserve(__u32 type, const struct sock_key *key)
 {
-	struct hk_event *event = bpf_ringbuf_reserve(&hk_events, sizeof(*event), 0);
+	__u32 loop = hk_loop_of(key);
+	void *ring = bpf_map_lookup_elem(&hk_rings, &loop);
+	struct hk_event *event = ring ? bpf_ringbuf_reserve(ring, sizeof(*event), 0) : 0;
 
 	if (!event) {
 		hk_counter_inc(HK_COUNT_EVENT_LOST);

@@ -43,10 +43,8 @@ static void keep_error(const char *format, va_list args)
 	va_end(copy);
 }
 
-static void log_print(enum hk_log_level level, const char *word, const char *format, va_list args)
+static void print(enum hk_log_level level, const char *word, const char *format, va_list args)
 {
-	if (level == HK_LOG_ERROR)
-		keep_error(format, args);
 	if (level > log_level)
 		return;
 	if (to_journal)
@@ -55,6 +53,16 @@ static void log_print(enum hk_log_level level, const char *word, const char *for
 		fprintf(stderr, "hooker: %s: ", word);
 	vfprintf(stderr, format, args);
 	fputc('\n', stderr);
+}
+
+/* The stream's lock keeps lines of several threads whole, and the list of errors, too. */
+static void log_print(enum hk_log_level level, const char *word, const char *format, va_list args)
+{
+	flockfile(stderr);
+	if (level == HK_LOG_ERROR)
+		keep_error(format, args);
+	print(level, word, format, args);
+	funlockfile(stderr);
 }
 
 void hk_log(enum hk_log_level level, const char *format, ...)

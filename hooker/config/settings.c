@@ -21,6 +21,7 @@ enum {
 	KEY_CONNECTION_MEMORY,
 	KEY_MEMORY,
 	KEY_BUSY_POLL,
+	KEY_LOOPS,
 	KEY_METRICS,
 	KEY_LOG_LEVEL,
 };
@@ -59,6 +60,10 @@ const struct argp_option hk_setting_options[] = {
 	{ "busy-poll", KEY_BUSY_POLL, "MICROSECONDS", 0,
 	  "Relay: while small messages go to and fro, look for the next one for so long before sleeping, if "
 	  "there is more than one processor (default: 200; 0: never)",
+	  0 },
+	{ "loops", KEY_LOOPS, "NUMBER", 0,
+	  "Relay: event loops, each a thread; the connections with one remote host share one (default: as many as there "
+	  "are processors, 16 at most; --paper: 1)",
 	  0 },
 	{ "metrics", KEY_METRICS, "ADDRESS:PORT|unix:PATH", 0,
 	  "Serve Prometheus metrics there, over HTTP", 0 },
@@ -168,6 +173,13 @@ static long parse_number(const char *word, long most)
 	return !*word || *end || value < 0 || value > most ? -1 : value;
 }
 
+static long parse_loops(const char *word)
+{
+	long value = parse_number(word, HK_LOOPS_MAX);
+
+	return value ? value : -1;
+}
+
 /* RFC 3828: 0 covers everything, 1 to 7 would not even cover the header. */
 static long parse_coverage(const char *word)
 {
@@ -233,6 +245,7 @@ static const char *range_of(int key)
 	case KEY_CONNECTION_MEMORY: return "4M to 2G";
 	case KEY_MEMORY: return "4M or more";
 	case KEY_BUSY_POLL: return "0 to 10000 microseconds";
+	case KEY_LOOPS: return "1 to 16";
 	default: return NULL;
 	}
 }
@@ -251,6 +264,7 @@ int hk_setting_set(struct hk_options *options, int key, const char *value, char 
 	case KEY_COVERAGE: options->coverage = number = parse_coverage(value); break;
 	case KEY_REMEMBER: options->path_ttl_s = number = parse_number(value, 86400); break;
 	case KEY_BUSY_POLL: options->busy_poll_us = number = parse_number(value, 10000); break;
+	case KEY_LOOPS: options->loops = number = parse_loops(value); break;
 	case KEY_LOG_LEVEL: options->log_level = number = hk_log_level(value); break;
 	case KEY_CONNECTION_MEMORY:
 	case KEY_MEMORY: number = set_memory(options, key, value); break;
@@ -356,6 +370,7 @@ static bool is_same(const struct hk_options *a, const struct hk_options *b, int 
 	case KEY_CONNECTION_MEMORY: return a->connection_memory == b->connection_memory;
 	case KEY_MEMORY: return a->memory == b->memory;
 	case KEY_BUSY_POLL: return a->busy_poll_us == b->busy_poll_us;
+	case KEY_LOOPS: return a->loops == b->loops;
 	case KEY_METRICS: return same_word(a->metrics, b->metrics);
 	case KEY_LOG_LEVEL: return a->log_level == b->log_level;
 	default: return true;

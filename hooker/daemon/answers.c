@@ -117,7 +117,11 @@ static json_t *flows_reply(const struct daemon *daemon, const json_t *request)
 		.list = json_array(),
 	};
 
+	if (daemon->relay)
+		hk_relay_pause(daemon->relay);
 	hk_flows_each(bpf_map__fd(daemon->attach->sockops->maps.hk_flows), add_flow, &reply);
+	if (daemon->relay)
+		hk_relay_resume(daemon->relay);
 	return json_pack("{s:i, s:o}", "schema", 1, "flows", reply.list);
 }
 
@@ -128,7 +132,7 @@ static void count_word(json_t *object, const char *word)
 }
 
 struct summary {
-	const struct hk_relay *relay;
+	struct hk_relay *relay;
 	json_t *transports, *reasons;
 	int total, closing;
 };
@@ -160,8 +164,12 @@ json_t *flow_summary_json(const struct daemon *daemon)
 		.reasons = json_object(),
 	};
 
+	if (daemon->relay)
+		hk_relay_pause(daemon->relay);
 	hk_flows_each(bpf_map__fd(daemon->attach->sockops->maps.hk_flows), add_to_summary,
 		      &summary);
+	if (daemon->relay)
+		hk_relay_resume(daemon->relay);
 	return json_pack("{s:i, s:i, s:o, s:o}", "open", summary.total, "closing", summary.closing,
 			 "by_transport", summary.transports, "by_reason", summary.reasons);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Hooker userspace: one thread, one event loop, for the relay, the CLI and housekeeping. */
+/* Hooker userspace: the main thread, with an event loop for the CLI, housekeeping and a part of the relay. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 #include "hooker/daemon/internal.h"
 #include "hooker/daemon/journal.h"
 #include "hooker/daemon/metrics.h"
-#include "hooker/daemon/spin.h"
+#include "hooker/base/event_base.h"
 #include "hooker/base/log.h"
 #include "hooker/relay/relay.h"
 #include "hooker/rules/rules.h"
@@ -50,20 +50,6 @@ static const struct {
 
 #define SIGNAL_COUNT (sizeof(signals) / sizeof(signals[0]))
 
-static struct event_base *new_base(void)
-{
-	struct event_config *config = event_config_new();
-	struct event_base *base = NULL;
-
-	if (!config)
-		return NULL;
-	/* Pacing and delayed acknowledgements need better than epoll's milliseconds. */
-	event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
-	base = event_base_new_with_config(config);
-	event_config_free(config);
-	return base;
-}
-
 static int open_rules(struct daemon *daemon)
 {
 	const struct hk_options *options = daemon->attach->options;
@@ -96,6 +82,8 @@ static int open_relay(struct daemon *daemon)
 	if (options->connection_memory)
 		relay_options.connection_memory = options->connection_memory;
 	relay_options.paper = options->paper;
+	/* As published it would sleep. */
+	relay_options.busy_poll_us = options->paper ? 0 : options->busy_poll_us;
 	relay_options.on_fallback = on_fallback;
 	relay_options.arg = daemon;
 	if (options->memory)
@@ -119,7 +107,7 @@ static int daemon_open(struct daemon *daemon)
 	const char *metrics = daemon->attach->options->metrics;
 	int err;
 
-	daemon->base = new_base();
+	daemon->base = hk_event_base_new();
 	if (!daemon->base)
 		return -ENOMEM;
 	err = open_rules(daemon);
@@ -184,11 +172,12 @@ int serve(struct hk_attach *attach, struct hk_settings *settings,
 		err = -EPIPE; /* the supervisor is gone */
 		goto out;
 	}
-	/* As published it would sleep. */
-	spin_loop(daemon.base, daemon.relay,
-		  attach->options->paper ? 0 : attach->options->busy_poll_us);
-	if (daemon.relay)
+	if (daemon.relay) {
+		hk_relay_serve(daemon.relay);
 		hk_relay_abort_all(daemon.relay);
+	} else {
+		event_base_dispatch(daemon.base);
+	}
 out:
 	for (i = 0; i < SIGNAL_COUNT; i++)
 		if (events[i])

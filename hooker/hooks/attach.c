@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -53,6 +54,8 @@ static int load_sockops(struct hk_attach *attach)
 	attach->sockops = sockops_bpf__open();
 	if (attach->sockops)
 		attach->sockops->rodata->hk_netns = netns_cookie();
+	if (attach->sockops)
+		attach->sockops->rodata->hk_loops = attach->loops;
 	hk_phase(HK_PHASE_LOAD);
 	err = attach->sockops ? sockops_bpf__load(attach->sockops) : -errno;
 	hk_phase(HK_PHASE_OTHER);
@@ -73,6 +76,7 @@ static int load_relay(struct hk_attach *attach)
 	if (!relay)
 		return -errno;
 	attach->relay = relay;
+	relay->rodata->hk_loops = attach->loops;
 	err = bpf_map__reuse_fd(relay->maps.hk_count, bpf_map__fd(so->maps.hk_count));
 	if (!err)
 		err = bpf_map__reuse_fd(relay->maps.hk_flows, bpf_map__fd(so->maps.hk_flows));
@@ -81,7 +85,7 @@ static int load_relay(struct hk_attach *attach)
 	if (!err)
 		err = bpf_map__reuse_fd(relay->maps.hk_apps, bpf_map__fd(so->maps.hk_apps));
 	if (!err)
-		err = bpf_map__reuse_fd(relay->maps.hk_events, bpf_map__fd(so->maps.hk_events));
+		err = bpf_map__reuse_fd(relay->maps.hk_rings, bpf_map__fd(so->maps.hk_rings));
 	if (!err)
 		err = bpf_map__reuse_fd(relay->maps.hk_orders, bpf_map__fd(so->maps.hk_orders));
 	if (!err)
@@ -267,6 +271,19 @@ static bool can_wake_writers(void)
 	return false;
 }
 
+/* One a processor that this process may use. With one redirection socket for all, that is the bottleneck. */
+static unsigned int choose_loops(const struct hk_attach *attach)
+{
+	unsigned int loops = attach->options->loops;
+	cpu_set_t set;
+
+	if (attach->shared)
+		return 1;
+	if (!loops)
+		loops = sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
+	return loops < HK_LOOPS_MAX ? loops : HK_LOOPS_MAX;
+}
+
 int hk_attach_open(struct hk_attach *attach, const struct hk_options *options)
 {
 	int err, i;
@@ -278,6 +295,7 @@ int hk_attach_open(struct hk_attach *attach, const struct hk_options *options)
 	if (err)
 		return err;
 	attach->shared = options->paper || !can_wake_writers();
+	attach->loops = choose_loops(attach);
 	err = load_sockops(attach);
 	if (!err && options->datapath == HK_DATAPATH_RELAY)
 		err = load_relay(attach);

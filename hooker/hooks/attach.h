@@ -47,6 +47,7 @@ struct hk_options {
 	bool paper; /* relay: as published, without bound, recovery, congestion control, fallback */
 	uint32_t connection_memory; /* relay: bound in bytes of one connection, 0 = default */
 	uint64_t memory;	    /* relay: of all connections, 0 = default */
+	unsigned int loops;	    /* relay: event loops; 0 = one a processor */
 	unsigned int busy_poll_us;  /* relay: before it sleeps, while messages are small; 0 = not */
 	const char *metrics;	    /* where to serve them: ADDRESS:PORT or unix:PATH; NULL = not */
 	int log_level;		    /* enum hk_log_level */
@@ -68,7 +69,8 @@ struct hk_attach {
 	int ifindex[HK_INTERFACES_MAX];
 	bool segments; /* the relay's UDP-Lite may be sent in GSO messages: hooker/hooks/segments.h */
 	bool shared;   /* relay: one redirection socket for all, instead of a pair each */
-	int sockops_link; /* file descriptor of the cgroup's bpf_link, -1 = none */
+	unsigned int loops; /* relay: event loops, which the programs give connections to */
+	int sockops_link;   /* file descriptor of the cgroup's bpf_link, -1 = none */
 };
 
 /**

@@ -54,7 +54,7 @@ void brake_reset(struct hk_relay *relay, uint32_t slot)
 
 static uint64_t *bound_of(struct conn *conn)
 {
-	return &conn->relay->bounds[conn->slot];
+	return &conn->loop->bounds[conn->slot];
 }
 
 static void move_window(struct conn *conn, uint16_t window)
@@ -76,7 +76,7 @@ static void repeat(struct conn *conn, uint64_t now, uint64_t after)
 /* From so much in the pair on its writer waits: B must not be full before, nor with one message more. */
 static uint32_t limit(const struct conn *conn)
 {
-	return conn->relay->pair_buffer;
+	return memory_pair_buffer(&conn->loop->options);
 }
 
 static void arm(struct conn *conn, const struct hk_flow *flow, uint32_t holds)
@@ -91,7 +91,7 @@ bool brake_use(struct conn *conn)
 	struct hk_flow flow;
 	uint32_t unread;
 
-	if (!conn->relay->bounds || conn->ended || conn->slot == HK_SLOT_NONE ||
+	if (!conn->loop->bounds || conn->ended || conn->slot == HK_SLOT_NONE ||
 	    !conn_flow(conn, &flow))
 		return false;
 	/*

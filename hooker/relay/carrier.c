@@ -13,8 +13,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <linux/errqueue.h>
-#include <linux/icmp.h>
 
 #include "hooker/base/log.h"
 
@@ -22,17 +20,15 @@
 #define RECEIVE_BATCH  16 /* messages a system call */
 #define RECEIVE_SIZE   65536 /* of one: many datagrams, coalesced by UDP GRO */
 #define RECEIVE_ROUNDS 8     /* then let other sockets have their turn */
-#define ERRORS_EVERY   64    /* wake-ups */
 #define SOCKET_BUFFER  (8 * 1024 * 1024)
 
 struct carrier {
-	struct hk_relay *relay;
+	struct loop *loop;
 	uint16_t port; /* here and at every peer, host byte order */
 	int fd;
 	bool gso;
 	struct event *readable;
-	unsigned int wakeups;
-	uint64_t sent, received, send_errors, icmp_errors, malformed[RDT_BAD_MAX];
+	uint64_t sent, received, send_errors, malformed[RDT_BAD_MAX];
 	struct rdt_datagram out[SEND_BATCH];
 	struct received {
 		struct iovec iov;
@@ -97,15 +93,6 @@ static int gso_run(const struct carrier *carrier, int first, int count)
 	return n;
 }
 
-/*
- * ICMP leaves its error on the socket, which all connections share, and whoever sends next is told instead of
- * having sent, once. These errors are about the message itself.
- */
-static bool is_its_own(int err)
-{
-	return err == EAGAIN || err == ENOBUFS || err == EIO || err == EINVAL;
-}
-
 /* Sends out[from..count). What fails counts as lost on the way: rdt sends it again. */
 static void send_batch(struct carrier *carrier, struct conn *conn, int from, int count)
 {
@@ -118,7 +105,6 @@ static void send_batch(struct carrier *carrier, struct conn *conn, int from, int
 	struct control controls[SEND_BATCH];
 	struct iovec iov[SEND_BATCH * 3];
 	int starts[SEND_BATCH], first, n, messages = 0, vecs = 0, done = 0;
-	bool again = false;
 
 	for (first = from; first < count; first += n) {
 		struct msghdr *msg = &msgs[messages].msg_hdr;
@@ -141,7 +127,6 @@ static void send_batch(struct carrier *carrier, struct conn *conn, int from, int
 
 		if (ret > 0) {
 			done += ret;
-			again = false;
 			continue;
 		}
 		/* No checksum offload on the route's device: the kernel refuses to segment. */
@@ -152,9 +137,6 @@ static void send_batch(struct carrier *carrier, struct conn *conn, int from, int
 			send_batch(carrier, conn, starts[done], count);
 			return;
 		}
-		again = !again && !is_its_own(errno);
-		if (again)
-			continue;
 		carrier->send_errors++;
 		done++;
 	}
@@ -184,8 +166,7 @@ static void send_reply(struct carrier *carrier, struct rdt_datagram *reply, stru
 	fill_message(&msg, &control, to, source, 0);
 	msg.msg_iov = reply->iov;
 	msg.msg_iovlen = reply->niov;
-	if (sendmsg(carrier->fd, &msg, MSG_DONTWAIT) < 0 &&
-	    (is_its_own(errno) || sendmsg(carrier->fd, &msg, MSG_DONTWAIT) < 0))
+	if (sendmsg(carrier->fd, &msg, MSG_DONTWAIT) < 0)
 		carrier->send_errors++;
 }
 
@@ -203,7 +184,7 @@ static void input(struct carrier *carrier, const uint8_t *bytes, size_t len,
 		return;
 	}
 	if (from->sin_port != htons(carrier->port)) {
-		carrier->relay->stats.foreign++;
+		carrier->loop->stats.foreign++;
 		return;
 	}
 	ret = input_frame(pending, now, &frame, from->sin_addr.s_addr, carrier, NULL, &reply);
@@ -230,7 +211,7 @@ static size_t segment_size(struct msghdr *msg, size_t len)
 static int receive(struct carrier *carrier)
 {
 	struct mmsghdr msgs[RECEIVE_BATCH] = { 0 };
-	struct pending pending = { .relay = carrier->relay };
+	struct pending pending = { .loop = carrier->loop };
 	uint64_t now;
 	int i, got;
 
@@ -262,51 +243,6 @@ static int receive(struct carrier *carrier)
 	return got;
 }
 
-static void receive_error(struct carrier *carrier, struct msghdr *msg, const void *quoted,
-			  size_t len)
-{
-	struct sock_extended_err error;
-	struct cmsghdr *cmsg;
-
-	for (cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
-		if (cmsg->cmsg_level != IPPROTO_IP || cmsg->cmsg_type != IP_RECVERR)
-			continue;
-		memcpy(&error, CMSG_DATA(cmsg), sizeof(error));
-		if (error.ee_origin != SO_EE_ORIGIN_ICMP)
-			continue;
-		carrier->icmp_errors++;
-		if (error.ee_type == ICMP_DEST_UNREACH)
-			icmp_quoted(carrier->relay, carrier, error.ee_code, quoted, len);
-	}
-}
-
-/* The error queue: ICMP, with the datagram of ours that it quotes. */
-static void receive_errors(struct carrier *carrier)
-{
-	union {
-		uint8_t bytes[CMSG_SPACE(sizeof(struct sock_extended_err) +
-					 sizeof(struct sockaddr_in))];
-		struct cmsghdr align;
-	} control;
-	struct hk_frame frame;
-	ssize_t len;
-
-	for (;;) {
-		struct iovec iov = { &frame, sizeof(frame) };
-		struct msghdr msg = {
-			.msg_iov = &iov,
-			.msg_iovlen = 1,
-			.msg_control = &control,
-			.msg_controllen = sizeof(control),
-		};
-
-		len = recvmsg(carrier->fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT);
-		if (len < 0)
-			return;
-		receive_error(carrier, &msg, &frame, len);
-	}
-}
-
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct carrier *carrier = arg;
@@ -316,10 +252,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	do
 		got = receive(carrier);
 	while (got == RECEIVE_BATCH && ++round < RECEIVE_ROUNDS);
-	/* An error makes the socket readable, too; looked for when that is all there can be, and now and then. */
-	if (!got || !(++carrier->wakeups % ERRORS_EVERY))
-		receive_errors(carrier);
-	relay_settle(carrier->relay);
+	loop_settle(carrier->loop);
 }
 
 json_t *carrier_stats_json(const struct carrier *carrier)
@@ -330,10 +263,9 @@ json_t *carrier_stats_json(const struct carrier *carrier)
 	for (reason = 1; reason < RDT_BAD_MAX; reason++)
 		json_object_set_new(malformed, rdt_bad_name(reason),
 				    json_integer(carrier->malformed[reason]));
-	return json_pack("{s:I, s:I, s:I, s:I, s:b, s:o}", "sent", (json_int_t)carrier->sent,
-			 "received", (json_int_t)carrier->received, "send_errors",
-			 (json_int_t)carrier->send_errors, "icmp_errors",
-			 (json_int_t)carrier->icmp_errors, "gso", carrier->gso, "malformed",
+	return json_pack("{s:I, s:I, s:I, s:b, s:o}", "sent", (json_int_t)carrier->sent, "received",
+			 (json_int_t)carrier->received, "send_errors",
+			 (json_int_t)carrier->send_errors, "gso", carrier->gso, "malformed",
 			 malformed);
 }
 
@@ -350,10 +282,6 @@ void carrier_close(struct carrier *carrier)
 
 static int open_socket(struct carrier *carrier)
 {
-	struct sockaddr_in addr = {
-		.sin_family = AF_INET,
-		.sin_port = htons(carrier->port),
-	};
 	int size = SOCKET_BUFFER, one = 1, err;
 
 	carrier->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -367,38 +295,36 @@ static int open_socket(struct carrier *carrier)
 	if (carrier->port == HK_RELAY_LITE_PORT && !carrier->gso &&
 	    setsockopt(carrier->fd, SOL_SOCKET, SO_NO_CHECK, &one, sizeof(one)))
 		return -errno;
-	setsockopt(carrier->fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one));
 	/*
 	 * Fails before Linux 5.0: then each datagram comes alone. As published it does so, for one that GRO cannot join
 	 * to those it holds overtakes them (one with a finished checksum, say), and nothing puts that right.
 	 */
-	if (!carrier->relay->options.paper)
+	if (!carrier->loop->options.paper)
 		setsockopt(carrier->fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one));
-	if (bind(carrier->fd, (struct sockaddr *)&addr, sizeof(addr))) {
-		err = -errno;
+	err = loop_bind(carrier->loop, carrier->fd, carrier->port) ?:
+		      loop_share(carrier->loop, carrier->fd);
+	if (err)
 		hk_error("can't bind UDP port %u: %s%s", carrier->port, strerror(-err),
 			 err == -EADDRINUSE ? "; is another Hooker running here?" : "");
-		return err;
-	}
-	return 0;
+	return err;
 }
 
-int carrier_open(struct carrier **out, struct hk_relay *relay, uint16_t port)
+int carrier_open(struct carrier **out, struct loop *loop, uint16_t port)
 {
 	struct carrier *carrier = calloc(1, sizeof(*carrier));
 	int err;
 
 	if (!carrier)
 		return -ENOMEM;
-	carrier->relay = relay;
+	carrier->loop = loop;
 	carrier->fd = -1;
-	carrier->gso = port == HK_RELAY_PORT || relay->attach->segments;
+	carrier->gso = port == HK_RELAY_PORT || loop->attach->segments;
 	carrier->port = port;
 	err = open_socket(carrier);
 	if (err)
 		goto out;
 	carrier->readable =
-		event_new(relay->base, carrier->fd, EV_READ | EV_PERSIST, on_readable, carrier);
+		event_new(loop->base, carrier->fd, EV_READ | EV_PERSIST, on_readable, carrier);
 	err = -ENOMEM;
 	if (!carrier->readable || event_add(carrier->readable, NULL))
 		goto out;

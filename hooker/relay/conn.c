@@ -19,12 +19,12 @@
 #define NS_PER_S       1000000000ull
 #define FAIL_LINGER_NS (5 * NS_PER_S)
 
-struct conn *conn_find(struct hk_relay *relay, const struct sock_key *key, uint32_t local_isn)
+struct conn *conn_find(struct loop *loop, const struct sock_key *key, uint32_t local_isn)
 {
 	struct conn_id id = { .key = *key, .local_isn = local_isn };
 	struct conn *conn;
 
-	HASH_FIND(hh, relay->conns, &id, sizeof(id), conn);
+	HASH_FIND(hh, loop->conns, &id, sizeof(id), conn);
 	return conn;
 }
 
@@ -33,11 +33,11 @@ void conn_touch(struct conn *conn)
 	if (conn->dirty)
 		return;
 	conn->dirty = true;
-	conn->next_dirty = conn->relay->dirty;
-	conn->relay->dirty = conn;
+	conn->next_dirty = conn->loop->dirty;
+	conn->loop->dirty = conn;
 }
 
-int conn_open(struct hk_relay *relay, const struct hk_event *event)
+int conn_open(struct loop *loop, const struct hk_event *event)
 {
 	struct conn *conn = calloc(1, sizeof(*conn));
 	struct rdt_identity id = {
@@ -53,43 +53,43 @@ int conn_open(struct hk_relay *relay, const struct hk_event *event)
 	conn->id.local_isn = event->local_isn;
 	conn->remote_isn = event->remote_isn;
 	conn->cookie = event->cookie;
-	conn->relay = relay;
+	conn->loop = loop;
 	conn->is_client = event->is_client;
 	conn->transport = event->transport;
-	conn->carrier = event->transport == HK_TRANSPORT_UDPLITE ? relay->udplite : relay->udp;
-	conn->path = path_get(relay, event->key.dst_ip4);
+	conn->carrier = event->transport == HK_TRANSPORT_UDPLITE ? loop->udplite : loop->udp;
+	conn->path = path_get(loop, event->key.dst_ip4);
 	conn->armed = conn->deadline = conn->repeat_at = conn->brake_at = RDT_NEVER;
 	conn->slot = HK_SLOT_NONE;
 	conn->opened = conn->heard_at = relay_now();
 	rdt_config_default(&config);
-	config.max_datagram = relay->options.max_datagram;
-	config.send_buffer = memory_send_buffer(&relay->options);
-	config.recv_buffer = memory_window(&relay->options);
+	config.max_datagram = loop->options.max_datagram;
+	config.send_buffer = memory_send_buffer(&loop->options);
+	config.recv_buffer = memory_window(&loop->options);
 	config.initial_rtt = event->rtt_us * 1000ull;
-	config.no_recovery = relay->options.paper;
+	config.no_recovery = loop->options.paper;
 	conn->rdt =
 		rdt_conn_create(&config, &id, conn->path ? &conn->path->rdt : NULL, conn->opened);
 	conn->backlog = evbuffer_new();
-	conn->timer = evtimer_new(relay->base, conn_on_timer, conn);
-	HASH_ADD(hh, relay->conns, id, sizeof(conn->id), conn);
+	conn->timer = evtimer_new(loop->base, conn_on_timer, conn);
+	HASH_ADD(hh, loop->conns, id, sizeof(conn->id), conn);
 	if (!conn->carrier || !conn->rdt || !conn->backlog || !conn->timer ||
 	    (event->slot != HK_SLOT_NONE && pair_take(conn, event->slot))) {
-		relay->stats.refused++;
+		loop->stats.refused++;
 		conn_destroy(conn);
 		return -ENOMEM;
 	}
-	relay->stats.connections++;
+	loop->stats.connections++;
 	memory_update(conn);
 	conn_touch(conn); /* starts its timer */
 	/* Undeployed while its handshake was under way. */
-	if (conn->carrier == relay->udplite && !relay->attach->udplite)
+	if (conn->carrier == loop->udplite && loop->lite_left)
 		conn_leave_udplite(conn);
 	return 0;
 }
 
 void conn_leave_udplite(struct conn *conn)
 {
-	conn->carrier = conn->relay->udp;
+	conn->carrier = conn->loop->udp;
 	conn->moved = HK_REASON_UNDEPLOYED;
 	/* Repeated until answered: the peer follows what it hears (conn_follow_to_udp()). */
 	rdt_probe(conn->rdt);
@@ -99,9 +99,9 @@ void conn_leave_udplite(struct conn *conn)
 /* Never back: what was sent before may come late. */
 void conn_follow_to_udp(struct conn *conn)
 {
-	if (conn->carrier == conn->relay->udp)
+	if (conn->carrier == conn->loop->udp)
 		return;
-	conn->carrier = conn->relay->udp;
+	conn->carrier = conn->loop->udp;
 	conn->moved = HK_REASON_PEER_FELL_BACK;
 }
 
@@ -109,7 +109,7 @@ bool conn_flow(const struct conn *conn, struct hk_flow *flow)
 {
 	struct hk_flow_key key = hk_flow_key_of(&conn->id.key);
 
-	return !bpf_map_lookup_elem(bpf_map__fd(conn->relay->attach->relay->maps.hk_flows), &key,
+	return !bpf_map_lookup_elem(bpf_map__fd(conn->loop->attach->relay->maps.hk_flows), &key,
 				    flow) &&
 	       flow->local_isn == conn->id.local_isn;
 }
@@ -117,7 +117,7 @@ bool conn_flow(const struct conn *conn, struct hk_flow *flow)
 /* What the BPF programs know of the connection goes, unless a new life has taken its place. */
 static void forget_in_kernel(struct conn *conn)
 {
-	struct relay_bpf *skel = conn->relay->attach->relay;
+	struct relay_bpf *skel = conn->loop->attach->relay;
 	struct hk_flow_key key = hk_flow_key_of(&conn->id.key);
 	struct hk_order order;
 	struct hk_flow flow;
@@ -136,7 +136,7 @@ void conn_destroy(struct conn *conn)
 	memory_forget(conn);
 	pair_release(conn);
 	link_forget(conn);
-	HASH_DEL(conn->relay->conns, conn);
+	HASH_DEL(conn->loop->conns, conn);
 	if (conn->timer)
 		event_free(conn->timer);
 	if (conn->backlog)
@@ -161,7 +161,7 @@ void conn_fail(struct conn *conn, uint8_t code, enum hk_reason reason)
 		return;
 	hk_debug("connection %u -> %u fails: code %u, %s", conn->id.key.src_port,
 		 conn->id.key.dst_port, code, reason ? "internal" : "reset");
-	conn->relay->stats.failed++;
+	conn->loop->stats.failed++;
 	rdt_abort(conn->rdt, code);
 	conn_cut(conn);
 	evbuffer_drain(conn->backlog, evbuffer_get_length(conn->backlog));
@@ -217,8 +217,8 @@ uint64_t *conn_answered_at(struct conn *conn)
 {
 	if (!conn->path)
 		return NULL;
-	return conn->carrier == conn->relay->udp ? &conn->path->udp_answered_at :
-						   &conn->path->udplite_answered_at;
+	return conn->carrier == conn->loop->udp ? &conn->path->udp_answered_at :
+						  &conn->path->udplite_answered_at;
 }
 
 uint64_t conn_silent_since(const struct conn *conn)
@@ -233,7 +233,7 @@ int conn_input(struct conn *conn, uint64_t now, const struct rdt_frame *frame, s
 	int events;
 
 	if (!memory_may_buffer(conn, frame)) {
-		conn->relay->stats.dropped_for_memory++;
+		conn->loop->stats.dropped_for_memory++;
 		return 0;
 	}
 	events = rdt_input(conn->rdt, now, frame, direct);
@@ -246,7 +246,7 @@ int conn_input(struct conn *conn, uint64_t now, const struct rdt_frame *frame, s
 	conn->want_read |= events & RDT_EV_WRITABLE && !conn->reading;
 	if (conn->is_client && !(conn->order & HK_ORDER_CONFIRMED))
 		ending_order(conn, HK_ORDER_CONFIRMED);
-	if (events & RDT_EV_ACKED && !conn->relay->options.paper)
+	if (events & RDT_EV_ACKED && !conn->loop->options.paper)
 		ending_order(conn, HK_ORDER_FIN);
 	if (events & RDT_EV_RESET)
 		conn_reset_by_peer(conn, rdt_reset_code(conn->rdt));

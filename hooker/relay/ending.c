@@ -35,7 +35,7 @@ void ending_order(struct conn *conn, uint32_t flags)
 	if (order.flags == conn->order)
 		return;
 	conn->order = order.flags;
-	if (bpf_map_update_elem(bpf_map__fd(conn->relay->attach->relay->maps.hk_orders),
+	if (bpf_map_update_elem(bpf_map__fd(conn->loop->attach->relay->maps.hk_orders),
 				&conn->id.key, &order, BPF_ANY))
 		hk_warn("can't write an order for port %u: %s", conn->id.key.src_port,
 			strerror(errno));
@@ -220,7 +220,7 @@ void ending_release(struct conn *conn)
 
 void ending_overdue(struct conn *conn, uint64_t now)
 {
-	if (conn->relay->options.paper) {
+	if (conn->loop->options.paper) {
 		/* Nothing will be sent again: as published, the stream ends with what has come. */
 		if (now < conn->heard_at + HOLD_NS)
 			conn->deadline = conn->heard_at + HOLD_NS;

@@ -78,7 +78,7 @@ static void remember(const struct conn *conn)
 		.transport = conn->transport,
 	};
 	struct hk_path path = { .at_ns = relay_now(), .reason = conn->fallback, .count = 1 }, old;
-	int map = bpf_map__fd(conn->relay->attach->sockops->maps.hk_paths);
+	int map = bpf_map__fd(conn->loop->attach->sockops->maps.hk_paths);
 
 	if (!bpf_map_lookup_elem(map, &key, &old))
 		path.count += old.count;
@@ -90,7 +90,7 @@ static void move(struct conn *conn, struct link *link, enum hk_reason reason, ui
 {
 	uint64_t since = conn_silent_since(conn);
 
-	struct relay_stats *stats = &conn->relay->stats;
+	struct loop_stats *stats = &conn->loop->stats;
 
 	if (since)
 		conn->stall_ns = now - since;
@@ -105,8 +105,7 @@ static void move(struct conn *conn, struct link *link, enum hk_reason reason, ui
 	rdt_path_changed(conn->rdt, now, NULL, LINK_FRAME, true);
 	remember(conn);
 	conn_touch(conn);
-	if (conn->relay->options.on_fallback)
-		conn->relay->options.on_fallback(conn->relay->options.arg, &conn->id.key, reason);
+	workers_fell_back(conn->loop, &conn->id.key, reason);
 	hk_debug("connection %u -> %u goes on over TCP", conn->id.key.src_port,
 		 conn->id.key.dst_port);
 }
@@ -121,7 +120,7 @@ static void give_up(struct conn *conn, int err)
 
 static void want_link(struct conn *conn, uint64_t now)
 {
-	int err = link_get(&conn->wanted, conn->relay, conn->id.key.src_ip4, conn->id.key.dst_ip4);
+	int err = link_get(&conn->wanted, conn->loop, conn->id.key.src_ip4, conn->id.key.dst_ip4);
 
 	if (err)
 		give_up(conn, -err);
@@ -132,7 +131,7 @@ static void want_link(struct conn *conn, uint64_t now)
 
 void fallback_check(struct conn *conn, uint64_t now)
 {
-	if (conn->link || conn->failed || conn->relay->options.paper ||
+	if (conn->link || conn->failed || conn->loop->options.paper ||
 	    (conn->wanted && !link_is_up(conn->wanted)))
 		return;
 	if (!suspicious(conn, now)) {
@@ -156,14 +155,14 @@ uint64_t fallback_due(struct conn *conn)
 {
 	if (conn->wanted)
 		return link_is_up(conn->wanted) ? conn->move_at : RDT_NEVER;
-	if (conn->link || conn->failed || conn->relay->options.paper)
+	if (conn->link || conn->failed || conn->loop->options.paper)
 		return RDT_NEVER;
 	return suspect_at(conn);
 }
 
 void fallback_refused(struct conn *conn, uint64_t now)
 {
-	if (conn->relay->options.paper) {
+	if (conn->loop->options.paper) {
 		conn_peer_gone(conn, HK_REASON_DAEMON_STOPPED);
 		return;
 	}
@@ -179,12 +178,12 @@ void fallback_follow(struct conn *conn, struct link *link, uint64_t now)
 		move(conn, link, HK_REASON_PEER_FELL_BACK, now);
 }
 
-void fallback_link_up(struct hk_relay *relay, struct link *link)
+void fallback_link_up(struct loop *loop, struct link *link)
 {
 	uint64_t now = relay_now();
 	struct conn *conn, *next;
 
-	HASH_ITER(hh, relay->conns, conn, next) {
+	HASH_ITER(hh, loop->conns, conn, next) {
 		if (conn->wanted != link)
 			continue;
 		conn->move_at = now + GRACE_NS;
@@ -192,12 +191,12 @@ void fallback_link_up(struct hk_relay *relay, struct link *link)
 	}
 }
 
-void fallback_link_down(struct hk_relay *relay, struct link *link, int err)
+void fallback_link_down(struct loop *loop, struct link *link, int err)
 {
 	uint64_t now = relay_now();
 	struct conn *conn, *next;
 
-	HASH_ITER(hh, relay->conns, conn, next) {
+	HASH_ITER(hh, loop->conns, conn, next) {
 		if (conn->wanted == link) {
 			conn->wanted = NULL;
 			if (suspicious(conn, now) && !conn->failed)
@@ -207,18 +206,18 @@ void fallback_link_down(struct hk_relay *relay, struct link *link, int err)
 			link_forget(conn);
 			conn->link = NULL;
 			rdt_path_changed(conn->rdt, now, conn->path ? &conn->path->rdt : NULL,
-					 relay->options.max_datagram, false);
+					 loop->options.max_datagram, false);
 			fallback_refused(conn, now);
 			conn_touch(conn);
 		}
 	}
 }
 
-bool fallback_uses(const struct hk_relay *relay, const struct link *link)
+bool fallback_uses(const struct loop *loop, const struct link *link)
 {
 	struct conn *conn, *next;
 
-	HASH_ITER(hh, relay->conns, conn, next) {
+	HASH_ITER(hh, loop->conns, conn, next) {
 		if (conn->link == link || conn->wanted == link)
 			return true;
 	}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Routers and hosts that refuse our datagrams. UDP's errors come by the carrier's error queue; those for
- * UDP-Lite, which is nobody's protocol here, by a raw socket.
+ * Routers and hosts that refuse our datagrams, heard by a raw socket. Not by the error queues of the carriers: UDP-Lite is
+ * nobody's protocol here, and for an error the kernel chooses among the sockets of a port by a hash of its own, not as it
+ * does for a datagram (__udp4_lib_err() looks up without one). Every loop hears all, and knows its own connections.
  */
 #include "hooker/relay/internal.h"
 
@@ -16,7 +17,7 @@
 #include "hooker/base/log.h"
 
 struct icmp {
-	struct hk_relay *relay;
+	struct loop *loop;
 	int fd;
 	struct event *readable;
 };
@@ -32,8 +33,8 @@ static bool is_refusal(uint8_t code)
  * Only a quoted identity that matches a connection counts, so that forging an error is as hard as
  * forging a frame.
  */
-void icmp_quoted(struct hk_relay *relay, const struct carrier *refused, uint8_t code,
-		 const void *quoted, size_t len)
+static void quoted(struct loop *loop, const struct carrier *refused, uint8_t code,
+		   const void *bytes, size_t len)
 {
 	struct hk_frame frame;
 	struct sock_key key;
@@ -41,22 +42,33 @@ void icmp_quoted(struct hk_relay *relay, const struct carrier *refused, uint8_t 
 
 	if (len < sizeof(frame) || !is_refusal(code))
 		return;
-	memcpy(&frame, quoted, sizeof(frame));
+	memcpy(&frame, bytes, sizeof(frame));
 	key = (struct sock_key){
 		.src_ip4 = frame.src_ip4,
 		.dst_ip4 = frame.dst_ip4,
 		.src_port = ntohl(frame.src_port),
 		.dst_port = ntohl(frame.dst_port),
 	};
-	conn = conn_find(relay, &key, ntohl(frame.src_isn));
+	conn = conn_find(loop, &key, ntohl(frame.src_isn));
 	/* Who has left UDP-Lite may still hear that it was refused: undeploying does both at once. */
 	if (conn && conn->carrier == refused && conn->remote_isn == ntohl(frame.dst_isn))
 		fallback_refused(conn, relay_now());
 }
 
-static void input(struct hk_relay *relay, const uint8_t *bytes, size_t len)
+/* Which sent to @port, in network byte order, by @protocol. NULL: none of ours. */
+static const struct carrier *carrier_of(const struct loop *loop, uint8_t protocol, uint16_t port)
+{
+	if (protocol == IPPROTO_UDP && port == htons(HK_RELAY_PORT))
+		return loop->udp;
+	if (protocol == IPPROTO_UDPLITE && port == htons(HK_RELAY_LITE_PORT))
+		return loop->udplite;
+	return NULL;
+}
+
+static void input(struct loop *loop, const uint8_t *bytes, size_t len)
 {
 	const size_t head = sizeof(struct iphdr) + sizeof(struct icmphdr);
+	const struct carrier *carrier;
 	struct iphdr outer, inner;
 	struct icmphdr icmp;
 	uint16_t ports[2];
@@ -72,12 +84,15 @@ static void input(struct hk_relay *relay, const uint8_t *bytes, size_t len)
 	at += sizeof(icmp);
 	memcpy(&inner, bytes + at, sizeof(inner));
 	at += inner.ihl * 4;
-	if (icmp.type != ICMP_DEST_UNREACH || inner.protocol != IPPROTO_UDPLITE || at + 8 > len)
+	if (icmp.type != ICMP_DEST_UNREACH || at + 8 > len)
 		return;
 	memcpy(ports, bytes + at, sizeof(ports));
-	at += 8; /* UDP-Lite's header */
-	if (ports[1] == htons(HK_RELAY_LITE_PORT))
-		icmp_quoted(relay, relay->udplite, icmp.code, bytes + at, len - at);
+	carrier = carrier_of(loop, inner.protocol, ports[1]);
+	if (!carrier)
+		return;
+	loop->stats.icmp_errors++;
+	at += 8; /* UDP's header, or UDP-Lite's */
+	quoted(loop, carrier, icmp.code, bytes + at, len - at);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -88,8 +103,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	while ((len = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
-		input(icmp->relay, bytes, len);
-	relay_settle(icmp->relay);
+		input(icmp->loop, bytes, len);
+	loop_settle(icmp->loop);
 }
 
 void icmp_close(struct icmp *icmp)
@@ -103,7 +118,7 @@ void icmp_close(struct icmp *icmp)
 	free(icmp);
 }
 
-int icmp_open(struct icmp **out, struct hk_relay *relay)
+int icmp_open(struct icmp **out, struct loop *loop)
 {
 	struct icmp_filter only = { .data = ~(1u << ICMP_DEST_UNREACH) };
 	struct icmp *icmp = calloc(1, sizeof(*icmp));
@@ -111,7 +126,7 @@ int icmp_open(struct icmp **out, struct hk_relay *relay)
 
 	if (!icmp)
 		return -ENOMEM;
-	icmp->relay = relay;
+	icmp->loop = loop;
 	icmp->fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMP);
 	if (icmp->fd < 0 || setsockopt(icmp->fd, SOL_RAW, ICMP_FILTER, &only, sizeof(only))) {
 		err = -errno;
@@ -119,7 +134,7 @@ int icmp_open(struct icmp **out, struct hk_relay *relay)
 		icmp_close(icmp);
 		return err;
 	}
-	icmp->readable = event_new(relay->base, icmp->fd, EV_READ | EV_PERSIST, on_readable, icmp);
+	icmp->readable = event_new(loop->base, icmp->fd, EV_READ | EV_PERSIST, on_readable, icmp);
 	if (!icmp->readable || event_add(icmp->readable, NULL)) {
 		icmp_close(icmp);
 		return -ENOMEM;

@@ -61,17 +61,17 @@ static void fill_checksums(struct segment *segment)
 		fold(sum16((uint8_t *)segment + offsetof(struct segment, tcp), tcp_len, sum));
 }
 
-static int run(struct hk_relay *relay, void *frame, size_t len, uint32_t ifindex)
+static int run(struct loop *loop, void *frame, size_t len, uint32_t ifindex)
 {
 	struct __sk_buff context = { .mark = ifindex };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len,
 		    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = 1);
-	int err = bpf_prog_test_run_opts(bpf_program__fd(relay->attach->relay->progs.hk_inject),
+	int err = bpf_prog_test_run_opts(bpf_program__fd(loop->attach->relay->progs.hk_inject),
 					 &opts);
 
 	if (err)
 		return -errno;
-	relay->stats.injected++;
+	loop->stats.injected++;
 	return (int)opts.retval < 0 ? (int)opts.retval : 0;
 }
 
@@ -83,7 +83,7 @@ struct place {
 
 static struct place place_of(const struct conn *conn)
 {
-	struct place place = { .ifindex = conn->relay->attach->ifindex[0] };
+	struct place place = { .ifindex = conn->loop->attach->ifindex[0] };
 	struct hk_flow flow;
 
 	if (!conn_flow(conn, &flow))
@@ -131,7 +131,7 @@ int inject_held(struct conn *conn, struct held_frame *held)
 	ack = segment->tcp.ack_seq;
 	segment->tcp.ack_seq = htonl(ntohl(ack) + place_of(conn).shift);
 	fill_checksums(segment);
-	err = run(conn->relay, held->bytes, held->len, held->ifindex);
+	err = run(conn->loop, held->bytes, held->len, held->ifindex);
 	segment->tcp.ack_seq = ack;
 	return err;
 }
@@ -156,9 +156,9 @@ static int ask_address(uint32_t ifindex, uint8_t mac[ETH_ALEN])
  * and what is injected is repeated: asked for at most so often.
  */
 #define ADDRESS_NS 100000000ull
-static int interface_address(struct hk_relay *relay, uint32_t ifindex, uint8_t mac[ETH_ALEN])
+static int interface_address(struct loop *loop, uint32_t ifindex, uint8_t mac[ETH_ALEN])
 {
-	struct relay_address *known = &relay->address;
+	struct relay_address *known = &loop->address;
 	uint64_t now = relay_now();
 	int err;
 
@@ -174,7 +174,7 @@ static int interface_address(struct hk_relay *relay, uint32_t ifindex, uint8_t m
 }
 
 /* A segment from the peer, to be completed, run and checksummed. */
-static int fill_segment(struct hk_relay *relay, struct segment *segment, const struct sock_key *key,
+static int fill_segment(struct loop *loop, struct segment *segment, const struct sock_key *key,
 			uint32_t remote_isn, uint32_t ifindex)
 {
 	*segment = (struct segment){
@@ -197,7 +197,7 @@ static int fill_segment(struct hk_relay *relay, struct segment *segment, const s
 				.doff = 5,
 			},
 	};
-	return interface_address(relay, ifindex, segment->eth.ether_dhost);
+	return interface_address(loop, ifindex, segment->eth.ether_dhost);
 }
 
 /*
@@ -208,18 +208,18 @@ int inject_reset(struct conn *conn)
 {
 	uint32_t ifindex = conn->held.len ? conn->held.ifindex : place_of(conn).ifindex;
 	struct segment segment;
-	int err = fill_segment(conn->relay, &segment, &conn->id.key, conn->remote_isn, ifindex);
+	int err = fill_segment(conn->loop, &segment, &conn->id.key, conn->remote_isn, ifindex);
 
 	if (err)
 		return err;
 	segment.tcp.rst = 1;
 	fill_checksums(&segment);
-	err = run(conn->relay, &segment, sizeof(segment), ifindex);
+	err = run(conn->loop, &segment, sizeof(segment), ifindex);
 	if (err)
 		return err;
 	segment.tcp.seq = htonl(conn->remote_isn + 2);
 	fill_checksums(&segment);
-	return run(conn->relay, &segment, sizeof(segment), ifindex);
+	return run(conn->loop, &segment, sizeof(segment), ifindex);
 }
 
 int inject_fin(struct conn *conn)
@@ -227,7 +227,7 @@ int inject_fin(struct conn *conn)
 	struct place place = place_of(conn);
 	struct segment segment;
 	int err =
-		fill_segment(conn->relay, &segment, &conn->id.key, conn->remote_isn, place.ifindex);
+		fill_segment(conn->loop, &segment, &conn->id.key, conn->remote_isn, place.ifindex);
 
 	if (err)
 		return err;
@@ -236,7 +236,7 @@ int inject_fin(struct conn *conn)
 	segment.tcp.ack_seq = htonl(conn->id.local_isn + (conn->fin_acked ? 2 : 1) + place.shift);
 	segment.tcp.window = htons(WINDOW);
 	fill_checksums(&segment);
-	return run(conn->relay, &segment, sizeof(segment), place.ifindex);
+	return run(conn->loop, &segment, sizeof(segment), place.ifindex);
 }
 
 static int send_raw(int fd, struct segment *segment)
@@ -291,7 +291,7 @@ static int inject_told(struct conn *conn, uint32_t seq, uint16_t urgent, uint16_
 	struct place place = place_of(conn);
 	struct segment segment;
 	int err =
-		fill_segment(conn->relay, &segment, &conn->id.key, conn->remote_isn, place.ifindex);
+		fill_segment(conn->loop, &segment, &conn->id.key, conn->remote_isn, place.ifindex);
 
 	if (err)
 		return err;
@@ -301,7 +301,7 @@ static int inject_told(struct conn *conn, uint32_t seq, uint16_t urgent, uint16_
 	segment.tcp.window = htons(window);
 	segment.tcp.urg_ptr = htons(urgent);
 	fill_checksums(&segment);
-	return run(conn->relay, &segment, sizeof(segment), place.ifindex);
+	return run(conn->loop, &segment, sizeof(segment), place.ifindex);
 }
 
 int inject_kick(struct conn *conn)
@@ -315,11 +315,11 @@ int inject_brake(struct conn *conn, uint16_t window)
 	return inject_told(conn, HK_BRAKE_SEQ, HK_BRAKE_URGENT, window);
 }
 
-int inject_handshake_ack(struct hk_relay *relay, const struct rdt_identity *id)
+int inject_handshake_ack(struct loop *loop, const struct rdt_identity *id)
 {
-	uint32_t ifindex = relay->attach->ifindex[0];
+	uint32_t ifindex = loop->attach->ifindex[0];
 	struct segment segment;
-	int err = fill_segment(relay, &segment, &id->key, id->remote_isn, ifindex);
+	int err = fill_segment(loop, &segment, &id->key, id->remote_isn, ifindex);
 
 	if (err)
 		return err;
@@ -327,5 +327,5 @@ int inject_handshake_ack(struct hk_relay *relay, const struct rdt_identity *id)
 	segment.tcp.ack_seq = htonl(id->local_isn + 1);
 	segment.tcp.window = htons(WINDOW);
 	fill_checksums(&segment);
-	return run(relay, &segment, sizeof(segment), ifindex);
+	return run(loop, &segment, sizeof(segment), ifindex);
 }

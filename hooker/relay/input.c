@@ -17,7 +17,7 @@ void input_flush(struct pending *pending, uint64_t now)
 
 	if (!pending->count)
 		return;
-	done = redirect_deliver(conn->relay->redirect, conn, pending->iov, pending->count);
+	done = redirect_deliver(conn->loop->redirect, conn, pending->iov, pending->count);
 	rdt_direct_done(conn->rdt, now, pending->iov, pending->count, done > 0 ? done : 0);
 	if (done > 0) {
 		conn->to_app += done;
@@ -37,18 +37,18 @@ static bool is_of(const struct conn *conn, const struct rdt_identity *id)
 
 static struct conn *find(const struct pending *pending, const struct rdt_frame *frame)
 {
-	struct hk_relay *relay = pending->relay;
+	struct loop *loop = pending->loop;
 	struct conn *conn;
 
 	/* The frame before is of the same connection as a rule. It lives until the batch is done. */
 	if (pending->conn && is_of(pending->conn, &frame->id))
 		conn = pending->conn;
 	else
-		conn = conn_find(relay, &frame->id.key, frame->id.local_isn);
+		conn = conn_find(loop, &frame->id.key, frame->id.local_isn);
 	if (!conn) {
 		/* Its announcement may be waiting behind this very datagram. */
-		relay_consume_events(relay);
-		conn = conn_find(relay, &frame->id.key, frame->id.local_isn);
+		loop_consume_events(loop);
+		conn = conn_find(loop, &frame->id.key, frame->id.local_isn);
 	}
 	return conn && conn->remote_isn == frame->id.remote_isn ? conn : NULL;
 }
@@ -57,17 +57,17 @@ static struct conn *find(const struct pending *pending, const struct rdt_frame *
  * A connection that waits for the handshake's last ACK: the frame proves that the peer has had our SYN-ACK, as
  * a data segment would in TCP, so its ACK was lost or overtaken. Returns whether it is one.
  */
-static bool complete_handshake(struct hk_relay *relay, const struct rdt_identity *id)
+static bool complete_handshake(struct loop *loop, const struct rdt_identity *id)
 {
-	int map = bpf_map__fd(relay->attach->sockops->maps.hk_half);
+	int map = bpf_map__fd(loop->attach->sockops->maps.hk_half);
 	struct hk_flow_key key = hk_flow_key_of(&id->key);
 	struct hk_half half;
 
 	if (bpf_map_lookup_elem(map, &key, &half) || half.datapath != HK_DATAPATH_RELAY)
 		return false;
 	half.heard = 1; /* instead of the option, which says the same */
-	if (!bpf_map_update_elem(map, &key, &half, BPF_EXIST) && !inject_handshake_ack(relay, id))
-		relay->stats.completed++;
+	if (!bpf_map_update_elem(map, &key, &half, BPF_EXIST) && !inject_handshake_ack(loop, id))
+		loop->stats.completed++;
 	return true;
 }
 
@@ -75,18 +75,18 @@ int input_frame(struct pending *pending, uint64_t now, const struct rdt_frame *f
 		uint32_t from_ip4, const struct carrier *carrier, struct link *link,
 		struct rdt_datagram *reply)
 {
-	struct hk_relay *relay = pending->relay;
+	struct loop *loop = pending->loop;
 	struct iovec direct;
 	struct conn *conn;
 
 	/* Only the flow's peer may speak for it. */
 	if (from_ip4 != frame->id.key.dst_ip4) {
-		relay->stats.foreign++;
+		loop->stats.foreign++;
 		return -EPERM;
 	}
 	conn = find(pending, frame);
 	if (!conn) {
-		bool half = complete_handshake(relay, &frame->id);
+		bool half = complete_handshake(loop, &frame->id);
 
 		/* Again in any case: sock_ops forgets what was half when it has announced the whole. */
 		conn = find(pending, frame);
@@ -95,7 +95,7 @@ int input_frame(struct pending *pending, uint64_t now, const struct rdt_frame *f
 	}
 	if (!conn) {
 		/* No connection: tell the peer, unless it is telling us. */
-		relay->stats.unknown++;
+		loop->stats.unknown++;
 		return rdt_stateless_reset(frame, reply);
 	}
 	if (pending->conn != conn || pending->count == DELIVERY_BATCH)
@@ -103,7 +103,7 @@ int input_frame(struct pending *pending, uint64_t now, const struct rdt_frame *f
 	pending->conn = conn;
 	if (link)
 		fallback_follow(conn, link, now);
-	else if (carrier == relay->udp)
+	else if (carrier == loop->udp)
 		conn_follow_to_udp(conn);
 	if (conn_input(conn, now, frame, &direct) & RDT_EV_DIRECT)
 		pending->iov[pending->count++] = direct;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the relay's files share: the relay, its connections, and who does what. */
+/* What the relay's files share: its connections, and who does what. */
 #ifndef HOOKER_RELAY_INTERNAL_H
 #define HOOKER_RELAY_INTERNAL_H
 
@@ -15,16 +15,10 @@
 #include "bpf/abi.h"
 #include "hooker/hooks/attach.h"
 #include "hooker/rdt/rdt.h"
+#include "hooker/relay/loop.h"
 #include "hooker/relay/relay.h"
 
-struct ring_buffer;
-struct carrier;
-struct redirect;
-struct pairs;
-struct look_bpf;
-struct links;
 struct link;
-struct icmp;
 
 struct conn_id { /* hash key: no padding */
 	struct sock_key key;
@@ -62,7 +56,7 @@ struct conn {
 	struct conn_id id;
 	uint32_t remote_isn;
 	uint64_t cookie; /* of the application's socket */
-	struct hk_relay *relay;
+	struct loop *loop;
 	struct path *path;
 	uint8_t transport;	 /* enum hk_transport agreed on */
 	struct carrier *carrier; /* datagrams; unless: */
@@ -114,51 +108,11 @@ struct conn {
 	bool drained;	    /* every byte of the application has been taken */
 	bool behind;	    /* the application has not read what it was given */
 	bool blocked;	    /* delivery refused for now: try again later */
-	bool dirty;	    /* on the relay's list of connections to settle */
+	bool dirty;	    /* on its loop's list of connections to settle */
 	bool in_queue;	    /* of its link: waits for room to send */
 	struct conn *next_dirty;
 	struct conn *queue_prev, *queue_next;
 	UT_hash_handle hh;
-};
-
-struct relay_stats {
-	uint64_t rounds; /* of events, see relay.h */
-	uint64_t connections, refused, failed, foreign, unknown, injected, delivered_bytes,
-		taken_bytes, bounced, retries, kicks, completed, memory_peak, dropped_for_memory;
-	uint64_t fallbacks[HK_REASON_MAX]; /* connections that moved to a link, by why */
-	uint64_t stall_max_ns;		   /* longest time without an answer before one did */
-};
-
-/* The link-layer address of an interface, for a while. */
-struct relay_address {
-	uint32_t ifindex; /* 0 = of none */
-	uint8_t mac[6];
-	uint64_t until; /* ns */
-};
-
-struct hk_relay {
-	struct hk_attach *attach;
-	struct event_base *base;
-	struct hk_relay_options options;
-	struct carrier *udp, *udplite; /* udplite: NULL where it is not deployed */
-	struct links *links;
-	struct icmp *icmp; /* UDP-Lite only */
-	struct redirect *redirect;
-	struct pairs *pairs;
-	struct look_bpf *look; /* NULL: this kernel can't tell what an application has not read */
-	struct relay_address address;
-	uint32_t pair_buffer; /* bytes: SO_RCVBUF of a loopback pair; its SO_SNDBUF once it has grown */
-	uint64_t *bounds;     /* hk_bounds; NULL: writers cannot be braked */
-	uint64_t memory;      /* bytes of all connections */
-	bool full;
-	struct event *pressure;
-	struct ring_buffer *events;
-	struct event *events_ready;
-	struct conn *conns;
-	struct path *paths;
-	struct event *paths_tick;
-	struct conn *dirty;
-	struct relay_stats stats;
 };
 
 /*
@@ -171,14 +125,12 @@ struct hk_relay {
 /* Bytes that an application has sent through the shared socket must have come by then, after it has ended sending. */
 #define CONN_MISSING_NS 1000000000ull
 
-uint64_t relay_now(void); /* CLOCK_MONOTONIC, ns */
+/* ---- stats.c ---- */
 
-/* ---- relay.c ---- */
-
-/* Handles pending BPF events; call before concluding that a connection is unknown. */
-void relay_consume_events(struct hk_relay *relay);
-/* Does what every touched connection now needs: send, deliver, finish, re-arm. Ends each callback. */
-void relay_settle(struct hk_relay *relay);
+/* Was it agreed to be carried otherwise? Then what carries it now, and why. */
+bool conn_moved(const struct conn *conn, enum hk_transport *transport, enum hk_reason *reason);
+json_t *conn_json(const struct conn *conn);
+json_t *relay_stats_json(const struct hk_relay *relay);
 
 /* ---- conn.c: one connection's life ---- */
 
@@ -189,8 +141,8 @@ uint64_t conn_silent_since(const struct conn *conn);
 
 /* What the BPF programs know of it now. Returns false if that is nothing, or of another life. */
 bool conn_flow(const struct conn *conn, struct hk_flow *flow);
-struct conn *conn_find(struct hk_relay *relay, const struct sock_key *key, uint32_t local_isn);
-int conn_open(struct hk_relay *relay, const struct hk_event *event);
+struct conn *conn_find(struct loop *loop, const struct sock_key *key, uint32_t local_isn);
+int conn_open(struct loop *loop, const struct hk_event *event);
 void conn_destroy(struct conn *conn);
 void conn_touch(struct conn *conn);
 /* The application's bytes, off the redirection socket. Returns 0 or -errno (then the conn failed). */
@@ -246,7 +198,10 @@ void ending_repeat(struct conn *conn, uint64_t now);
 int pairs_open(struct pairs **out, struct hk_relay *relay);
 void pairs_close(struct pairs *pairs);
 void pairs_set_full(struct pairs *pairs, bool full);
-json_t *pairs_stats_json(const struct pairs *pairs);
+json_t *pairs_stats_json(struct pairs *pairs);
+/* Pairs are made by every loop, by means of its own. */
+int pair_maker_open(struct pair_maker **out, struct loop *loop);
+void pair_maker_close(struct pair_maker *maker);
 
 /* ---- pair.c: one loopback connection for what one application sends ---- */
 
@@ -282,17 +237,21 @@ void brake_repeat(struct conn *conn, uint64_t now);
 
 /* ---- look.c ---- */
 
-int look_open(struct look_bpf **out, struct hk_relay *relay);
+int look_open(struct look_bpf **out, struct hk_attach *attach);
 void look_close(struct look_bpf *look);
 /* Returns 0 or -errno; the socket may be gone: look->found. */
-int look_at(struct hk_relay *relay, const struct sock_key *key, struct hk_look *look);
+int look_at(struct loop *loop, const struct sock_key *key, struct hk_look *look);
 
 /* ---- memory.c: the bounds ---- */
 
-int memory_open(struct hk_relay *relay);
+int memory_open(struct loop *loop);
+void memory_close(struct loop *loop);
 uint32_t memory_pair_buffer(const struct hk_relay_options *options);
 uint32_t memory_send_buffer(const struct hk_relay_options *options);
 uint32_t memory_window(const struct hk_relay_options *options);
+/* Bytes that all connections hold, and the most that they held. */
+uint64_t memory_held(const struct hk_relay *relay);
+uint64_t memory_peak(const struct hk_relay *relay);
 /* Counts what @conn holds now. */
 void memory_update(struct conn *conn);
 void memory_forget(struct conn *conn);
@@ -306,7 +265,7 @@ uint64_t memory_poll_due(const struct conn *conn, uint64_t now);
 
 /* ---- redirect.c: the redirection socket ---- */
 
-int redirect_open(struct redirect **out, struct hk_relay *relay);
+int redirect_open(struct redirect **out, struct loop *loop);
 void redirect_close(struct redirect *redirect);
 /*
  * Hands bytes to the application of @conn. Returns how many it took (all or none: 0 = no room now),
@@ -322,7 +281,7 @@ uint64_t redirect_empty_at(const struct redirect *redirect);
 /* ---- carrier.c: datagrams to and from peer daemons ---- */
 
 /* @port: HK_RELAY_PORT or HK_RELAY_LITE_PORT. */
-int carrier_open(struct carrier **out, struct hk_relay *relay, uint16_t port);
+int carrier_open(struct carrier **out, struct loop *loop, uint16_t port);
 void carrier_close(struct carrier *carrier);
 /* Sends what rdt has for @conn now. */
 void carrier_send(struct conn *conn, uint64_t now);
@@ -334,7 +293,7 @@ json_t *carrier_stats_json(const struct carrier *carrier);
 
 /* Bytes that arrived in order and await one delivery to one application. */
 struct pending {
-	struct hk_relay *relay;
+	struct loop *loop;
 	struct conn *conn;
 	struct iovec iov[DELIVERY_BATCH];
 	int count;
@@ -352,21 +311,21 @@ void input_flush(struct pending *pending, uint64_t now);
 
 /* ---- path.c ---- */
 
-int paths_open(struct hk_relay *relay);
-void paths_close(struct hk_relay *relay);
+int paths_open(struct loop *loop);
+void paths_close(struct loop *loop);
 /* NULL: no memory. Every path_get() has its path_put(); NULL is fine. */
-struct path *path_get(struct hk_relay *relay, uint32_t remote_ip4);
+struct path *path_get(struct loop *loop, uint32_t remote_ip4);
 void path_put(struct path *path);
 /* Is there a connection with that host? */
-bool path_known(const struct hk_relay *relay, uint32_t remote_ip4);
+bool path_known(const struct loop *loop, uint32_t remote_ip4);
 
 /* ---- links.c, link.c: TCP between two daemons, for paths that swallow datagrams ---- */
 
-int links_open(struct links **out, struct hk_relay *relay);
+int links_open(struct links **out, struct loop *loop);
 void links_close(struct links *links);
 json_t *links_stats_json(const struct links *links);
 /* The link between two addresses, perhaps a new one that is not up. Returns 0 or -errno. */
-int link_get(struct link **out, struct hk_relay *relay, uint32_t local_ip4, uint32_t remote_ip4);
+int link_get(struct link **out, struct loop *loop, uint32_t local_ip4, uint32_t remote_ip4);
 bool link_is_up(const struct link *link);
 /* Sends on conn->link what rdt has and what there is room for. */
 void link_send(struct conn *conn, uint64_t now);
@@ -375,11 +334,8 @@ void link_forget(struct conn *conn);
 
 /* ---- icmp.c ---- */
 
-int icmp_open(struct icmp **out, struct hk_relay *relay);
+int icmp_open(struct icmp **out, struct loop *loop);
 void icmp_close(struct icmp *icmp);
-/* A destination-unreachable of @code quotes a datagram that @refused sent. */
-void icmp_quoted(struct hk_relay *relay, const struct carrier *refused, uint8_t code,
-		 const void *quoted, size_t len);
 
 /* ---- fallback.c: from datagrams to a link ---- */
 
@@ -390,10 +346,10 @@ uint64_t fallback_due(struct conn *conn);
 void fallback_refused(struct conn *conn, uint64_t now);
 /* The peer has sent a frame of @conn on @link. */
 void fallback_follow(struct conn *conn, struct link *link, uint64_t now);
-void fallback_link_up(struct hk_relay *relay, struct link *link);
+void fallback_link_up(struct loop *loop, struct link *link);
 /* @link is about to go; @err: a positive errno, ECONNREFUSED = the peer has no Hooker, or a new one. */
-void fallback_link_down(struct hk_relay *relay, struct link *link, int err);
-bool fallback_uses(const struct hk_relay *relay, const struct link *link);
+void fallback_link_down(struct loop *loop, struct link *link, int err);
+bool fallback_uses(const struct loop *loop, const struct link *link);
 
 /* ---- inject.c: TCP segments put where BPF would have passed them ---- */
 
@@ -406,7 +362,7 @@ int inject_reset(struct conn *conn);
 /* The same for the peer's application, through the network. Returns 0 or -errno. */
 int inject_reset_to_peer(struct conn *conn);
 /* The ACK that ends the handshake of a connection whose own was lost. Returns 0 or -errno. */
-int inject_handshake_ack(struct hk_relay *relay, const struct rdt_identity *id);
+int inject_handshake_ack(struct loop *loop, const struct rdt_identity *id);
 /* Lets an application that was told EAGAIN know that there is room. Returns 0 or -errno. */
 int inject_kick(struct conn *conn);
 /* The same with brakes (HK_BRAKE_URGENT), and the window becomes @window, unscaled. Returns 0 or -errno. */

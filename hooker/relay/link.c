@@ -34,8 +34,8 @@ void link_option(int fd, int level, int option, int value)
 
 static void detach(struct link *link)
 {
-	DL_DELETE(link->relay->links->all, link);
-	link->relay->links->count--;
+	DL_DELETE(link->loop->links->all, link);
+	link->loop->links->count--;
 }
 
 static void destroy(struct link *link)
@@ -54,18 +54,18 @@ void link_drop(struct link *link, int err)
 {
 	hk_debug("link: %s", strerror(err));
 	detach(link); /* first: those on it look for another */
-	fallback_link_down(link->relay, link, err);
+	fallback_link_down(link->loop, link, err);
 	destroy(link);
 }
 
 static void down(struct link *link, int err)
 {
-	struct hk_relay *relay = link->relay;
+	struct loop *loop = link->loop;
 
 	if (!link->up)
-		relay->links->failures++;
+		loop->links->failures++;
 	link_drop(link, err);
-	relay_settle(relay);
+	loop_settle(loop);
 }
 
 /* ---- sending ---- */
@@ -109,7 +109,7 @@ void link_send(struct conn *conn, uint64_t now)
 		for (i = 0; i < out.niov; i++)
 			bufferevent_write(link->bev, out.iov[i].iov_base, out.iov[i].iov_len);
 		sent += out.len;
-		link->relay->links->sent++;
+		link->loop->links->sent++;
 	}
 	link_forget(conn);
 }
@@ -125,7 +125,7 @@ static void on_room(struct bufferevent *bev, void *arg)
 		conn = link->waiting;
 		link_forget(conn);
 		conn_touch(conn);
-		relay_settle(link->relay);
+		loop_settle(link->loop);
 	}
 }
 
@@ -145,7 +145,7 @@ static int take_frame(struct link *link, struct evbuffer *in, struct pending *pe
 		return size < 0 ? -EPROTO : 0;
 	if (rdt_frame_parse(evbuffer_pullup(in, size), size, &frame))
 		return -EPROTO;
-	link->relay->links->received++;
+	link->loop->links->received++;
 	ret = input_frame(pending, now, &frame, link->remote_ip4, NULL, link, &reply);
 	if (ret < 0)
 		return -EPROTO;
@@ -172,15 +172,15 @@ static int take_greeting(struct link *link, struct evbuffer *in)
 		return -EPROTO;
 	bufferevent_set_timeouts(link->bev, NULL, NULL);
 	link->up = true;
-	fallback_link_up(link->relay, link);
+	fallback_link_up(link->loop, link);
 	return 1;
 }
 
 static void on_read(struct bufferevent *bev, void *arg)
 {
 	struct link *link = arg;
-	struct hk_relay *relay = link->relay;
-	struct pending pending = { .relay = relay };
+	struct loop *loop = link->loop;
+	struct pending pending = { .loop = loop };
 	struct evbuffer *in = bufferevent_get_input(bev);
 	uint64_t now = relay_now();
 	int ret;
@@ -190,11 +190,11 @@ static void on_read(struct bufferevent *bev, void *arg)
 	while (ret > 0 && evbuffer_get_length(in))
 		ret = take_frame(link, in, &pending, now);
 	if (ret < 0) {
-		relay->links->malformed++;
+		loop->links->malformed++;
 		down(link, -ret);
 		return;
 	}
-	relay_settle(relay);
+	loop_settle(loop);
 }
 
 /* ---- life ---- */
@@ -214,7 +214,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 	down(link, err ?: EIO);
 }
 
-struct link *link_new(struct hk_relay *relay, int fd, uint32_t local_ip4, uint32_t remote_ip4)
+struct link *link_new(struct loop *loop, int fd, uint32_t local_ip4, uint32_t remote_ip4)
 {
 	struct link *link = calloc(1, sizeof(*link));
 
@@ -225,13 +225,13 @@ struct link *link_new(struct hk_relay *relay, int fd, uint32_t local_ip4, uint32
 	link_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 1);
 	link_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 	if (link)
-		link->bev = bufferevent_socket_new(relay->base, fd, BEV_OPT_CLOSE_ON_FREE);
+		link->bev = bufferevent_socket_new(loop->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!link || !link->bev) {
 		close(fd);
 		free(link);
 		return NULL;
 	}
-	link->relay = relay;
+	link->loop = loop;
 	link->local_ip4 = local_ip4;
 	link->remote_ip4 = remote_ip4;
 	link->opened_at = link->used_at = relay_now();
@@ -241,8 +241,8 @@ struct link *link_new(struct hk_relay *relay, int fd, uint32_t local_ip4, uint32
 	bufferevent_set_max_single_read(link->bev, READ_BYTES);
 	bufferevent_set_max_single_write(link->bev, QUEUE_BYTES);
 	bufferevent_enable(link->bev, EV_READ | EV_WRITE);
-	DL_APPEND(relay->links->all, link);
-	relay->links->count++;
+	DL_APPEND(loop->links->all, link);
+	loop->links->count++;
 	return link;
 }
 

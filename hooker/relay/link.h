@@ -8,7 +8,7 @@
 struct bufferevent;
 
 struct link {
-	struct hk_relay *relay;
+	struct loop *loop;
 	uint32_t local_ip4, remote_ip4;
 	struct bufferevent *bev;
 	bool up;
@@ -20,7 +20,7 @@ struct link {
 };
 
 struct links {
-	struct hk_relay *relay;
+	struct loop *loop;
 	int listener;
 	struct event *acceptable, *tick;
 	struct link *all;
@@ -32,7 +32,7 @@ struct links {
 void link_option(int fd, int level, int option, int value);
 
 /* On @fd, which it takes. NULL: no memory, @fd is closed. */
-struct link *link_new(struct hk_relay *relay, int fd, uint32_t local_ip4, uint32_t remote_ip4);
+struct link *link_new(struct loop *loop, int fd, uint32_t local_ip4, uint32_t remote_ip4);
 /* The accepting end greets: up at once. */
 void link_greet(struct link *link);
 /* The connecting end waits for the greeting. Returns 0 or -ENOMEM: release it. */

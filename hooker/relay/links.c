@@ -60,21 +60,21 @@ static int connect_to(uint32_t local_ip4, uint32_t remote_ip4)
 	return err;
 }
 
-int link_get(struct link **out, struct hk_relay *relay, uint32_t local_ip4, uint32_t remote_ip4)
+int link_get(struct link **out, struct loop *loop, uint32_t local_ip4, uint32_t remote_ip4)
 {
-	struct link *link = find(relay->links, local_ip4, remote_ip4);
+	struct link *link = find(loop->links, local_ip4, remote_ip4);
 	int fd;
 
 	*out = link;
 	if (link)
 		return 0;
-	relay->links->connects++;
+	loop->links->connects++;
 	fd = connect_to(local_ip4, remote_ip4);
 	if (fd < 0) {
-		relay->links->failures++;
+		loop->links->failures++;
 		return fd;
 	}
-	*out = link = link_new(relay, fd, local_ip4, remote_ip4);
+	*out = link = link_new(loop, fd, local_ip4, remote_ip4);
 	if (!link)
 		return -ENOMEM;
 	link->ours = true;
@@ -113,14 +113,14 @@ static void take_link(struct links *links, int fd, uint32_t remote_ip4)
 	socklen_t len = sizeof(local);
 	struct link *link;
 
-	relay_consume_events(links->relay);
+	loop_consume_events(links->loop);
 	if (getsockname(fd, (struct sockaddr *)&local, &len) ||
-	    !path_known(links->relay, remote_ip4) || !make_room(links, remote_ip4)) {
+	    !path_known(links->loop, remote_ip4) || !make_room(links, remote_ip4)) {
 		links->strangers++;
 		close(fd);
 		return;
 	}
-	link = link_new(links->relay, fd, local.sin_addr.s_addr, remote_ip4);
+	link = link_new(links->loop, fd, local.sin_addr.s_addr, remote_ip4);
 	if (!link)
 		return;
 	links->accepted++;
@@ -140,14 +140,14 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 		take_link(links, peer, remote.sin_addr.s_addr);
 		len = sizeof(remote);
 	}
-	relay_settle(links->relay);
+	loop_settle(links->loop);
 }
 
 static bool is_useless(const struct link *link, uint64_t now)
 {
 	if (!link->ours)
 		return is_stranger(link) && now - link->opened_at > PROVE_NS;
-	return link->up && now - link->used_at > IDLE_NS && !fallback_uses(link->relay, link);
+	return link->up && now - link->used_at > IDLE_NS && !fallback_uses(link->loop, link);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -160,7 +160,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	DL_FOREACH_SAFE(links->all, link, next)
 	if (is_useless(link, now))
 		link_drop(link, ETIMEDOUT);
-	relay_settle(links->relay);
+	loop_settle(links->loop);
 }
 
 json_t *links_stats_json(const struct links *links)
@@ -195,21 +195,23 @@ void links_close(struct links *links)
 
 static int open_listener(struct links *links)
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(HK_RELAY_PORT) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err;
 
 	links->listener = fd;
 	if (fd < 0)
 		return -errno;
 	link_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	if (!bind(fd, (struct sockaddr *)&addr, sizeof(addr)) && !listen(fd, 64))
-		return 0;
-	err = -errno;
-	hk_error("can't listen on TCP port %u: %s", HK_RELAY_PORT, strerror(-err));
+	err = loop_bind(links->loop, fd, HK_RELAY_PORT);
+	if (!err && listen(fd, 64))
+		err = -errno;
+	err = err ?: loop_share(links->loop, fd);
+	if (err)
+		hk_error("can't listen on TCP port %u: %s%s", HK_RELAY_PORT, strerror(-err),
+			 err == -EADDRINUSE ? "; is another Hooker running here?" : "");
 	return err;
 }
 
-int links_open(struct links **out, struct hk_relay *relay)
+int links_open(struct links **out, struct loop *loop)
 {
 	static const struct timeval second = { .tv_sec = 1 };
 	struct links *links = calloc(1, sizeof(*links));
@@ -217,12 +219,12 @@ int links_open(struct links **out, struct hk_relay *relay)
 
 	if (!links)
 		return -ENOMEM;
-	links->relay = relay;
+	links->loop = loop;
 	err = open_listener(links);
 	if (!err) {
-		links->acceptable = event_new(relay->base, links->listener, EV_READ | EV_PERSIST,
+		links->acceptable = event_new(loop->base, links->listener, EV_READ | EV_PERSIST,
 					      on_acceptable, links);
-		links->tick = event_new(relay->base, -1, EV_PERSIST, on_tick, links);
+		links->tick = event_new(loop->base, -1, EV_PERSIST, on_tick, links);
 		if (!links->acceptable || !links->tick || event_add(links->acceptable, NULL) ||
 		    event_add(links->tick, &second))
 			err = -ENOMEM;

@@ -13,9 +13,9 @@
 #include "bpf/sockops.skel.h"
 #include "hooker/base/log.h"
 
-int look_open(struct look_bpf **out, struct hk_relay *relay)
+int look_open(struct look_bpf **out, struct hk_attach *attach)
 {
-	struct sockops_bpf *so = relay->attach->sockops;
+	struct sockops_bpf *so = attach->sockops;
 	struct look_bpf *look = look_bpf__open();
 	int err;
 
@@ -37,7 +37,7 @@ void look_close(struct look_bpf *look)
 	look_bpf__destroy(look);
 }
 
-int look_at(struct hk_relay *relay, const struct sock_key *key, struct hk_look *look)
+int look_at(struct loop *loop, const struct sock_key *key, struct hk_look *look)
 {
 	struct {
 		struct ether_header eth;
@@ -50,10 +50,10 @@ int look_at(struct hk_relay *relay, const struct sock_key *key, struct hk_look *
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &packet, .data_size_in = sizeof(packet),
 		    .data_out = &packet, .data_size_out = sizeof(packet), .repeat = 1);
 
-	if (!relay->look)
+	if (!loop->look)
 		return -EOPNOTSUPP;
 	packet.key = *key;
-	if (bpf_prog_test_run_opts(bpf_program__fd(relay->look->progs.hk_look), &opts))
+	if (bpf_prog_test_run_opts(bpf_program__fd(loop->look->progs.hk_look), &opts))
 		return -errno;
 	*look = packet.look;
 	return 0;

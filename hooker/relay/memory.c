@@ -42,62 +42,80 @@ uint32_t memory_window(const struct hk_relay_options *options)
 	return options->connection_memory / 2 / 9 * 8;
 }
 
-static bool under_pressure(const struct hk_relay *relay)
+uint64_t memory_held(const struct hk_relay *relay)
 {
-	return relay->memory >= relay->options.memory / 8 * 7;
+	return __atomic_load_n(&relay->memory, __ATOMIC_RELAXED);
+}
+
+uint64_t memory_peak(const struct hk_relay *relay)
+{
+	return __atomic_load_n(&relay->memory_peak, __ATOMIC_RELAXED);
+}
+
+static bool under_pressure(const struct loop *loop)
+{
+	return memory_held(loop->relay) >= loop->options.memory / 8 * 7;
+}
+
+/* Loops share one account: @bytes more, or less. */
+static void add(struct hk_relay *relay, int64_t bytes)
+{
+	uint64_t held = __atomic_add_fetch(&relay->memory, bytes, __ATOMIC_RELAXED);
+	uint64_t peak = memory_peak(relay);
+
+	while (held > peak && !__atomic_compare_exchange_n(&relay->memory_peak, &peak, held, false,
+							   __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
 }
 
 static void account(struct conn *conn)
 {
-	struct hk_relay *relay = conn->relay;
 	struct rdt_stats stats;
 	uint64_t now_held;
 
 	rdt_stats(conn->rdt, &stats);
 	now_held = stats.memory + conn->unread + conn->since_look +
 		   evbuffer_get_length(conn->backlog) + sizeof(*conn) + pair_room(conn);
-	relay->memory += now_held - conn->memory;
+	add(conn->loop->relay, now_held - conn->memory);
 	conn->memory = now_held;
-	if (relay->memory > relay->stats.memory_peak)
-		relay->stats.memory_peak = relay->memory;
 }
 
 /* Tells the BPF programs whether there is room, and looks after those that wait for it. */
-static void publish(struct hk_relay *relay)
+static void publish(struct loop *loop)
 {
 	static const struct timeval soon = { .tv_usec = PRESSURE_MS * 1000 }, at_once = { 0 };
-	bool pressure = under_pressure(relay);
+	bool pressure = under_pressure(loop);
 
-	if (pressure && !evtimer_pending(relay->pressure, NULL))
-		evtimer_add(relay->pressure, &soon);
-	if (relay->full == pressure)
+	if (pressure && !evtimer_pending(loop->pressure, NULL))
+		evtimer_add(loop->pressure, &soon);
+	if (loop->full == pressure)
 		return;
-	relay->full = pressure;
-	pairs_set_full(relay->pairs, pressure);
+	loop->full = pressure;
+	pairs_set_full(loop->pairs, pressure);
 	hk_debug("memory: %s", pressure ? "no room for new connections" : "room again");
 	/* Not from here: connections may be about to be destroyed. */
 	if (!pressure)
-		evtimer_add(relay->pressure, &at_once);
+		evtimer_add(loop->pressure, &at_once);
 }
 
 void memory_update(struct conn *conn)
 {
 	account(conn);
-	publish(conn->relay);
+	publish(conn->loop);
 }
 
 void memory_forget(struct conn *conn)
 {
-	conn->relay->memory -= conn->memory;
+	add(conn->loop->relay, -conn->memory);
 	conn->memory = 0;
-	publish(conn->relay);
+	publish(conn->loop);
 }
 
 bool memory_may_take(const struct conn *conn)
 {
 	struct rdt_stats stats;
 
-	if (!under_pressure(conn->relay))
+	if (!under_pressure(conn->loop))
 		return true;
 	rdt_stats(conn->rdt, &stats);
 	return stats.in_flight + stats.unsent < FLOOR;
@@ -105,7 +123,7 @@ bool memory_may_take(const struct conn *conn)
 
 bool memory_may_buffer(const struct conn *conn, const struct rdt_frame *frame)
 {
-	if (conn->relay->memory < conn->relay->options.memory)
+	if (memory_held(conn->loop->relay) < conn->loop->options.memory)
 		return true;
 	/* The next byte in order is never refused: it is what empties the buffer. */
 	return !frame->len || frame->offset <= rdt_received(conn->rdt);
@@ -122,11 +140,11 @@ uint64_t memory_poll_due(const struct conn *conn, uint64_t now)
 
 static void look_again(struct conn *conn, uint64_t now)
 {
-	uint32_t window = memory_window(&conn->relay->options), most = window;
+	uint32_t window = memory_window(&conn->loop->options), most = window;
 	struct hk_look look;
 
 	conn->looked = now;
-	if (look_at(conn->relay, &conn->id.key, &look))
+	if (look_at(conn->loop, &conn->id.key, &look))
 		return;
 	if (!look.found) {
 		/* Closed, and what it had not read is gone: the peer's next byte must come here to bounce, as in TCP. */
@@ -135,7 +153,7 @@ static void look_again(struct conn *conn, uint64_t now)
 		rdt_set_window(conn->rdt, now, window);
 		return;
 	}
-	if (under_pressure(conn->relay))
+	if (under_pressure(conn->loop))
 		most = FLOOR;
 	conn->polls = look.unread == conn->unread && !conn->since_look ? conn->polls + 1 : 0;
 	conn->unread = look.unread;
@@ -147,7 +165,7 @@ static void look_again(struct conn *conn, uint64_t now)
 
 void memory_credit(struct conn *conn, uint64_t now)
 {
-	uint32_t eighth = memory_window(&conn->relay->options) / 8;
+	uint32_t eighth = memory_window(&conn->loop->options) / 8;
 
 	if ((!conn->behind && conn->unread + conn->since_look < eighth) ||
 	    (conn->since_look < eighth && now < conn->looked + POLL_NS))
@@ -169,21 +187,42 @@ static void give_back(struct conn *conn, uint64_t now)
 
 static void on_pressure(evutil_socket_t fd, short what, void *arg)
 {
-	struct hk_relay *relay = arg;
+	struct loop *loop = arg;
 	struct conn *conn, *next;
 	uint64_t now = relay_now();
 
 	(void)fd, (void)what;
-	HASH_ITER(hh, relay->conns, conn, next) {
+	HASH_ITER(hh, loop->conns, conn, next) {
 		give_back(conn, now);
 		conn->want_read |= conn->paused;
 		conn_touch(conn);
 	}
-	relay_settle(relay);
+	loop_settle(loop);
+	publish(loop);
 }
 
-int memory_open(struct hk_relay *relay)
+/* A loop whose connections are idle would not notice that others need memory. */
+static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
-	relay->pressure = evtimer_new(relay->base, on_pressure, relay);
-	return relay->pressure ? 0 : -ENOMEM;
+	(void)fd, (void)what;
+	publish(arg);
+}
+
+int memory_open(struct loop *loop)
+{
+	static const struct timeval second = { .tv_sec = 1 };
+
+	loop->pressure = evtimer_new(loop->base, on_pressure, loop);
+	loop->memory_tick = event_new(loop->base, -1, EV_PERSIST, on_tick, loop);
+	if (!loop->pressure || !loop->memory_tick || event_add(loop->memory_tick, &second))
+		return -ENOMEM;
+	return 0;
+}
+
+void memory_close(struct loop *loop)
+{
+	if (loop->pressure)
+		event_free(loop->pressure);
+	if (loop->memory_tick)
+		event_free(loop->memory_tick);
 }

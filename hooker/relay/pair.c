@@ -25,12 +25,12 @@
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct pair *pair = arg;
-	struct hk_relay *relay = pair->conn->relay;
+	struct loop *loop = pair->conn->loop;
 
 	(void)fd, (void)what;
 	pair->conn->want_read = true;
 	conn_touch(pair->conn);
-	relay_settle(relay);
+	loop_settle(loop);
 }
 
 /*
@@ -41,7 +41,7 @@ static bool may_wait(const struct pair *pair, bool unknown)
 {
 	struct hk_look look;
 
-	return look_at(pair->conn->relay, &pair->conn->id.key, &look) ? unknown : look.nonblock;
+	return look_at(pair->conn->loop, &pair->conn->id.key, &look) ? unknown : look.nonblock;
 }
 
 /* B was full and has room now, so whoever was told EAGAIN may write again. */
@@ -53,28 +53,25 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 	/* Where it cannot be told rather a reader woken for nothing than a writer that waits for ever. */
 	if (!may_wait(pair, true))
 		return;
-	pair->conn->relay->stats.kicks++;
+	pair->conn->loop->stats.kicks++;
 	if (!brake_use(pair->conn))
 		inject_kick(pair->conn);
 }
 
 int pair_take(struct conn *conn, uint32_t slot)
 {
-	struct pairs *pairs = conn->relay->pairs;
-	struct pair *pair;
+	struct pair *pair = pairs_use(conn->loop, slot);
 
-	if (slot >= HK_PAIRS_MAX || pairs->slots[slot].a < 0 || pairs->slots[slot].conn)
+	if (!pair)
 		return -EINVAL;
-	pair = &pairs->slots[slot];
 	pair->readable =
-		event_new(conn->relay->base, pair->a, EV_READ | EV_PERSIST, on_readable, pair);
+		event_new(conn->loop->base, pair->a, EV_READ | EV_PERSIST, on_readable, pair);
 	if (!pair->readable || event_add(pair->readable, NULL))
 		return -ENOMEM;
 	pair->conn = conn;
 	conn->slot = slot;
 	conn->reading = true;
 	conn->read_size = READ_SIZE_MIN;
-	pairs_use(pairs);
 	return 0;
 }
 
@@ -82,7 +79,7 @@ static void watch_writable(struct pair *pair)
 {
 	if (pair->writable)
 		return;
-	pair->writable = event_new(pair->conn->relay->base, pair->b, EV_WRITE | EV_ET | EV_PERSIST,
+	pair->writable = event_new(pair->conn->loop->base, pair->b, EV_WRITE | EV_ET | EV_PERSIST,
 				   on_writable, pair);
 	if (pair->writable)
 		event_add(pair->writable, NULL);
@@ -101,11 +98,12 @@ static void set_reading(struct conn *conn, struct pair *pair, bool on)
 
 uint32_t pair_room(const struct conn *conn)
 {
-	const struct hk_relay *relay = conn->relay;
+	const struct loop *loop = conn->loop;
 
 	if (conn->slot == HK_SLOT_NONE)
 		return 0;
-	return 2 * (relay->pairs->slots[conn->slot].grown ? relay->pair_buffer : PAIR_FIRST_BUFFER);
+	return 2 * (loop->pairs->slots[conn->slot].grown ? memory_pair_buffer(&loop->options) :
+							   PAIR_FIRST_BUFFER);
 }
 
 /* Raising SO_SNDBUF wakes who waits in B. */
@@ -142,7 +140,7 @@ static ssize_t read_once(struct conn *conn, struct pair *pair, size_t most, bool
 
 uint32_t pair_holds(const struct conn *conn, uint32_t *unread)
 {
-	const struct pair *pair = &conn->relay->pairs->slots[conn->slot];
+	const struct pair *pair = &conn->loop->pairs->slots[conn->slot];
 	int in = 0, out = 0;
 
 	if (ioctl(pair->a, SIOCINQ, &in) || ioctl(pair->b, SIOCOUTQ, &out))
@@ -153,9 +151,10 @@ uint32_t pair_holds(const struct conn *conn, uint32_t *unread)
 
 int pair_read(struct conn *conn)
 {
-	struct pair *pair = &conn->relay->pairs->slots[conn->slot];
+	struct pair *pair = &conn->loop->pairs->slots[conn->slot];
 	/* Nothing is under way: a burst's worth shall leave before the rest is read. */
-	size_t turn = rdt_idle(conn->rdt) ? READ_SIZE_MIN : conn->relay->pair_buffer;
+	size_t turn = rdt_idle(conn->rdt) ? READ_SIZE_MIN :
+					    memory_pair_buffer(&conn->loop->options);
 	size_t total = 0;
 	bool filled;
 	ssize_t got;
@@ -191,9 +190,9 @@ int pair_read(struct conn *conn)
 		}
 	}
 	if (total >= READ_SIZE_MIN)
-		grow(pair, conn->relay->pair_buffer);
+		grow(pair, memory_pair_buffer(&conn->loop->options));
 	conn->from_app += total;
-	conn->relay->stats.taken_bytes += total;
+	conn->loop->stats.taken_bytes += total;
 	brake_taken(conn, total);
 	brake_read(conn, relay_now());
 	if (total >= BLOCKING_BYTES || got == -ENOBUFS)
@@ -206,7 +205,7 @@ int pair_read(struct conn *conn)
 
 void pair_shut(struct conn *conn)
 {
-	struct pair *pair = &conn->relay->pairs->slots[conn->slot];
+	struct pair *pair = &conn->loop->pairs->slots[conn->slot];
 
 	if (shutdown(pair->b, SHUT_WR) && errno != ENOTCONN)
 		hk_debug("can't shut a loopback pair: %s", strerror(errno));
@@ -216,6 +215,6 @@ void pair_release(struct conn *conn)
 {
 	if (conn->slot == HK_SLOT_NONE)
 		return;
-	pairs_return(conn->relay->pairs, conn->slot);
+	pairs_return(conn->loop, conn->slot);
 	conn->slot = HK_SLOT_NONE;
 }

@@ -3,6 +3,8 @@
 #ifndef HOOKER_PAIR_H
 #define HOOKER_PAIR_H
 
+#include <pthread.h>
+
 #include "hooker/relay/internal.h"
 #include "hooker/relay/loopback.h"
 
@@ -20,11 +22,14 @@ struct pair {
 	struct conn *conn;
 };
 
+/*
+ * All that wait and all in use, of all loops: sock_ops takes the next one for a connection of any. Who waits is under the
+ * lock, as is who is handed over; one in use is its loop's.
+ */
 struct pairs {
 	struct hk_relay *relay;
-	struct loopback loopback;
 	struct hk_room *room;
-	struct event *refill, *decay;
+	pthread_mutex_t lock;
 	/* Indices without sockets, first in first out: an index must rest, because a program that has
 	 * read it from a flow may just be about to redirect to it. */
 	uint32_t unused[HK_PAIRS_MAX];
@@ -32,9 +37,16 @@ struct pairs {
 	struct pair slots[HK_PAIRS_MAX];
 };
 
-/* One that waited is in use: others are made soon, and more kept if they are running short. */
-void pairs_use(struct pairs *pairs);
+/* By which a loop makes them. */
+struct pair_maker {
+	struct loop *loop;
+	struct loopback loopback;
+	struct event *refill, *decay; /* decay: NULL but in loop 0 */
+};
+
+/* Hands out the one at @slot, which waited: others are made soon, and more kept if they are running short. NULL: none. */
+struct pair *pairs_use(struct loop *loop, uint32_t slot);
 /* Closes that of @slot, whose index rests. */
-void pairs_return(struct pairs *pairs, uint32_t slot);
+void pairs_return(struct loop *loop, uint32_t slot);
 
 #endif

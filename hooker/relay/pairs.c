@@ -29,11 +29,6 @@ static int set_int(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value)) ? -errno : 0;
 }
 
-static struct bpf_map *queue(struct hk_relay *relay)
-{
-	return relay->attach->relay->maps.hk_slots;
-}
-
 static void destroy(struct pair *pair)
 {
 	if (pair->readable)
@@ -45,9 +40,9 @@ static void destroy(struct pair *pair)
 	*pair = (struct pair){ .a = -1, .b = -1 };
 }
 
-static int make_pair(struct pairs *pairs, struct pair *pair)
+static int make_pair(const struct pair_maker *maker, struct pair *pair)
 {
-	int err = loopback_connect(&pairs->loopback, PAIR_FIRST_BUFFER, &pair->a, &pair->b);
+	int err = loopback_connect(&maker->loopback, PAIR_FIRST_BUFFER, &pair->a, &pair->b);
 
 	if (err)
 		return err;
@@ -61,67 +56,109 @@ static int make_pair(struct pairs *pairs, struct pair *pair)
 	return err;
 }
 
-static int add_pair(struct pairs *pairs)
-{
-	uint32_t slot = pairs->unused[pairs->unused_first];
-	struct pair *pair = &pairs->slots[slot];
-	uint64_t value;
-	int err;
-
-	err = make_pair(pairs, pair);
-	if (err)
-		return err;
-	value = pair->b;
-	brake_reset(pairs->relay, slot);
-	if (bpf_map_update_elem(bpf_map__fd(pairs->relay->attach->relay->maps.hk_pairs), &slot,
-				&value, BPF_ANY) ||
-	    bpf_map_update_elem(bpf_map__fd(queue(pairs->relay)), NULL, &slot, BPF_ANY)) {
-		err = -errno;
-		destroy(pair);
-		return err;
-	}
-	pairs->unused_first = (pairs->unused_first + 1) % HK_PAIRS_MAX;
-	pairs->unused_count--;
-	pairs->alive++;
-	__atomic_add_fetch(&pairs->room->free, 1, __ATOMIC_RELAXED);
-	return 0;
-}
+/* ---- indices ---- */
 
 static int free_pairs(const struct pairs *pairs)
 {
 	return __atomic_load_n(&pairs->room->free, __ATOMIC_RELAXED);
 }
 
-/* Makes up to @count pairs. Returns 0 or -errno. */
-static int refill(struct pairs *pairs, int count)
+/* An index for one more, if one is wanted. */
+static bool take_index(struct pairs *pairs, uint32_t *slot)
 {
-	int err = 0;
+	bool wanted;
 
-	while (!err && count-- && pairs->unused_count && free_pairs(pairs) < (int)pairs->target)
-		err = add_pair(pairs);
+	pthread_mutex_lock(&pairs->lock);
+	wanted = pairs->unused_count && free_pairs(pairs) < (int)pairs->target;
+	if (wanted) {
+		*slot = pairs->unused[pairs->unused_first];
+		pairs->unused_first = (pairs->unused_first + 1) % HK_PAIRS_MAX;
+		pairs->unused_count--;
+		pairs->alive++;
+	}
+	pthread_mutex_unlock(&pairs->lock);
+	return wanted;
+}
+
+static void give_index(struct pairs *pairs, uint32_t slot)
+{
+	pthread_mutex_lock(&pairs->lock);
+	pairs->unused[(pairs->unused_first + pairs->unused_count++) % HK_PAIRS_MAX] = slot;
+	pairs->alive--;
+	pthread_mutex_unlock(&pairs->lock);
+}
+
+/* ---- making them ---- */
+
+/* For sock_ops, which may hand it out at once. */
+static int publish(struct pairs *pairs, uint32_t slot, const struct pair *pair)
+{
+	struct relay_bpf *skel = pairs->relay->attach->relay;
+	uint64_t value = pair->b;
+
+	brake_reset(pairs->relay, slot);
+	if (bpf_map_update_elem(bpf_map__fd(skel->maps.hk_pairs), &slot, &value, BPF_ANY))
+		return -errno;
+	pthread_mutex_lock(&pairs->lock);
+	pairs->slots[slot] = *pair;
+	pthread_mutex_unlock(&pairs->lock);
+	if (bpf_map_update_elem(bpf_map__fd(skel->maps.hk_slots), NULL, &slot, BPF_ANY))
+		return -errno;
+	__atomic_add_fetch(&pairs->room->free, 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* Returns 1, 0 = no more are wanted, or -errno. */
+static int add_pair(const struct pair_maker *maker)
+{
+	struct pairs *pairs = maker->loop->pairs;
+	struct pair pair = { .a = -1, .b = -1 };
+	uint32_t slot;
+	int err;
+
+	if (!take_index(pairs, &slot))
+		return 0;
+	err = make_pair(maker, &pair);
+	if (!err)
+		err = publish(pairs, slot, &pair);
+	if (!err)
+		return 1;
+	destroy(&pair);
+	pairs->slots[slot] = pair;
+	give_index(pairs, slot);
 	return err;
 }
 
-static void refill_later(struct pairs *pairs, long us)
+/* Makes up to @count pairs. Returns whether more may be wanted, or -errno. */
+static int refill(const struct pair_maker *maker, int count)
+{
+	int ret = 1;
+
+	while (ret > 0 && count--)
+		ret = add_pair(maker);
+	return ret;
+}
+
+static void refill_later(struct pair_maker *maker, long us)
 {
 	struct timeval tv = { .tv_usec = us };
 
-	if (!evtimer_pending(pairs->refill, NULL))
-		evtimer_add(pairs->refill, &tv);
+	if (!evtimer_pending(maker->refill, NULL))
+		evtimer_add(maker->refill, &tv);
 }
 
 static void on_refill(evutil_socket_t fd, short what, void *arg)
 {
-	struct pairs *pairs = arg;
-	int err;
+	struct pair_maker *maker = arg;
+	int ret;
 
 	(void)fd, (void)what;
-	err = refill(pairs, REFILL_BATCH);
-	if (err) {
-		hk_debug("can't make a loopback pair: %s", strerror(-err));
-		refill_later(pairs, 100000);
-	} else if (pairs->unused_count && free_pairs(pairs) < (int)pairs->target) {
-		refill_later(pairs, 0);
+	ret = refill(maker, REFILL_BATCH);
+	if (ret < 0) {
+		hk_debug("can't make a loopback pair: %s", strerror(-ret));
+		refill_later(maker, 100000);
+	} else if (ret) {
+		refill_later(maker, 0);
 	}
 }
 
@@ -137,25 +174,84 @@ static void on_decay(evutil_socket_t fd, short what, void *arg)
 				   __ATOMIC_RELAXED);
 }
 
-void pairs_use(struct pairs *pairs)
+int pair_maker_open(struct pair_maker **out, struct loop *loop)
 {
+	static const struct timeval decay = { .tv_usec = DECAY_MS * 1000 };
+	struct pair_maker *maker = calloc(1, sizeof(*maker));
+	int err;
+
+	if (!maker)
+		return -ENOMEM;
+	maker->loop = loop;
+	maker->loopback.listener = -1;
+	maker->refill = evtimer_new(loop->base, on_refill, maker);
+	if (!loop->index)
+		maker->decay = event_new(loop->base, -1, EV_PERSIST, on_decay, loop->pairs);
+	err = !maker->refill ||
+			      (!loop->index && (!maker->decay || event_add(maker->decay, &decay))) ?
+		      -ENOMEM :
+		      0;
+	/* The bound of what may wait in a pair; accepted sockets inherit it. */
+	err = err   ?:
+		      loopback_listen(&maker->loopback, HK_PAIR_ADDRESS,
+				      memory_pair_buffer(&loop->options));
+	if (!err && !loop->index)
+		err = refill(maker, READY_MIN);
+	if (err < 0) {
+		hk_error("can't make loopback pairs: %s", strerror(-err));
+		pair_maker_close(maker);
+		return err;
+	}
+	*out = maker;
+	return 0;
+}
+
+void pair_maker_close(struct pair_maker *maker)
+{
+	if (!maker)
+		return;
+	if (maker->refill)
+		event_free(maker->refill);
+	if (maker->decay)
+		event_free(maker->decay);
+	if (maker->loopback.listener >= 0)
+		close(maker->loopback.listener);
+	free(maker);
+}
+
+/* ---- using them ---- */
+
+struct pair *pairs_use(struct loop *loop, uint32_t slot)
+{
+	struct pairs *pairs = loop->pairs;
+	struct pair *pair = slot < HK_PAIRS_MAX ? &pairs->slots[slot] : NULL;
+
+	pthread_mutex_lock(&pairs->lock);
+	if (pair && (pair->a < 0 || pair->conn))
+		pair = NULL;
 	/* They were too few for a burst: keep more ready. */
 	if (free_pairs(pairs) < (int)pairs->target / 2 && pairs->target < READY_MAX)
 		pairs->target *= 2;
-	refill_later(pairs, 1000);
+	pthread_mutex_unlock(&pairs->lock);
+	refill_later(loop->maker, 1000);
+	return pair;
 }
 
-void pairs_return(struct pairs *pairs, uint32_t slot)
+void pairs_return(struct loop *loop, uint32_t slot)
 {
-	destroy(&pairs->slots[slot]);
-	pairs->unused[(pairs->unused_first + pairs->unused_count++) % HK_PAIRS_MAX] = slot;
-	pairs->alive--;
-	refill_later(pairs, 1000);
+	destroy(&loop->pairs->slots[slot]);
+	give_index(loop->pairs, slot);
+	refill_later(loop->maker, 1000);
 }
 
-json_t *pairs_stats_json(const struct pairs *pairs)
+json_t *pairs_stats_json(struct pairs *pairs)
 {
-	return json_pack("{s:I, s:I, s:I}", "alive", (json_int_t)pairs->alive, "ready",
+	unsigned int alive;
+
+	pthread_mutex_lock(&pairs->lock);
+	alive = pairs->alive;
+	pthread_mutex_unlock(&pairs->lock);
+	return json_pack("{s:I, s:I, s:I}", "alive", (json_int_t)alive, "ready",
 			 (json_int_t)free_pairs(pairs), "pending",
 			 (json_int_t)__atomic_load_n(&pairs->room->pending, __ATOMIC_RELAXED));
 }
@@ -175,14 +271,9 @@ void pairs_close(struct pairs *pairs)
 		return;
 	for (i = 0; i < HK_PAIRS_MAX; i++)
 		destroy(&pairs->slots[i]);
-	if (pairs->refill)
-		event_free(pairs->refill);
-	if (pairs->decay)
-		event_free(pairs->decay);
-	if (pairs->loopback.listener >= 0)
-		close(pairs->loopback.listener);
 	if (pairs->room)
 		munmap(pairs->room, getpagesize());
+	pthread_mutex_destroy(&pairs->lock);
 	free(pairs);
 }
 
@@ -211,29 +302,20 @@ static int map_room(struct pairs *pairs)
 
 int pairs_open(struct pairs **out, struct hk_relay *relay)
 {
-	static const struct timeval decay = { .tv_usec = DECAY_MS * 1000 };
 	struct pairs *pairs = calloc(1, sizeof(*pairs));
-	int err = 0, i;
+	int err, i;
 
 	if (!pairs)
 		return -ENOMEM;
+	pthread_mutex_init(&pairs->lock, NULL);
 	pairs->relay = relay;
-	pairs->loopback.listener = -1;
 	pairs->target = relay->attach->shared ? 0 : READY_MIN;
 	for (i = 0; i < HK_PAIRS_MAX; i++) {
 		pairs->slots[i].a = pairs->slots[i].b = -1;
 		pairs->unused[pairs->unused_count++] = i;
 	}
-	pairs->refill = evtimer_new(relay->base, on_refill, pairs);
-	pairs->decay = event_new(relay->base, -1, EV_PERSIST, on_decay, pairs);
-	if (!pairs->refill || !pairs->decay || event_add(pairs->decay, &decay))
-		err = -ENOMEM;
 	raise_file_limit();
-	err = err ?: map_room(pairs);
-	/* The bound of what may wait in a pair; accepted sockets inherit it. */
-	relay->pair_buffer = memory_pair_buffer(&relay->options);
-	err = err ?: loopback_listen(&pairs->loopback, HK_PAIR_ADDRESS, relay->pair_buffer);
-	err = err ?: refill(pairs, READY_MIN);
+	err = map_room(pairs);
 	if (err) {
 		hk_error("can't make loopback pairs: %s", strerror(-err));
 		pairs_close(pairs);

@@ -7,17 +7,17 @@
 
 #define TICK_S 60
 
-struct path *path_get(struct hk_relay *relay, uint32_t remote_ip4)
+struct path *path_get(struct loop *loop, uint32_t remote_ip4)
 {
 	struct path *path;
 
-	HASH_FIND(hh, relay->paths, &remote_ip4, sizeof(remote_ip4), path);
+	HASH_FIND(hh, loop->paths, &remote_ip4, sizeof(remote_ip4), path);
 	if (!path) {
 		path = calloc(1, sizeof(*path));
 		if (!path)
 			return NULL; /* a connection without memory of its path works, too */
 		path->remote_ip4 = remote_ip4;
-		HASH_ADD(hh, relay->paths, remote_ip4, sizeof(path->remote_ip4), path);
+		HASH_ADD(hh, loop->paths, remote_ip4, sizeof(path->remote_ip4), path);
 	}
 	path->users++;
 	return path;
@@ -29,48 +29,48 @@ void path_put(struct path *path)
 		path->users--;
 }
 
-bool path_known(const struct hk_relay *relay, uint32_t remote_ip4)
+bool path_known(const struct loop *loop, uint32_t remote_ip4)
 {
 	struct path *path;
 
-	HASH_FIND(hh, relay->paths, &remote_ip4, sizeof(remote_ip4), path);
+	HASH_FIND(hh, loop->paths, &remote_ip4, sizeof(remote_ip4), path);
 	return path && path->users;
 }
 
-static void forget(struct hk_relay *relay, struct path *path)
+static void forget(struct loop *loop, struct path *path)
 {
-	HASH_DEL(relay->paths, path);
+	HASH_DEL(loop->paths, path);
 	free(path);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
-	struct hk_relay *relay = arg;
+	struct loop *loop = arg;
 	struct path *path, *next;
 	uint64_t now = relay_now();
 
 	(void)fd, (void)what;
-	HASH_ITER(hh, relay->paths, path, next) {
+	HASH_ITER(hh, loop->paths, path, next) {
 		if (!rdt_path_age(&path->rdt, now) && !path->users)
-			forget(relay, path);
+			forget(loop, path);
 	}
 }
 
-int paths_open(struct hk_relay *relay)
+int paths_open(struct loop *loop)
 {
 	static const struct timeval period = { .tv_sec = TICK_S };
 
-	relay->paths_tick = event_new(relay->base, -1, EV_PERSIST, on_tick, relay);
-	return relay->paths_tick && !event_add(relay->paths_tick, &period) ? 0 : -ENOMEM;
+	loop->paths_tick = event_new(loop->base, -1, EV_PERSIST, on_tick, loop);
+	return loop->paths_tick && !event_add(loop->paths_tick, &period) ? 0 : -ENOMEM;
 }
 
-void paths_close(struct hk_relay *relay)
+void paths_close(struct loop *loop)
 {
 	struct path *path, *next;
 
-	if (relay->paths_tick)
-		event_free(relay->paths_tick);
-	HASH_ITER(hh, relay->paths, path, next) {
-		forget(relay, path);
+	if (loop->paths_tick)
+		event_free(loop->paths_tick);
+	HASH_ITER(hh, loop->paths, path, next) {
+		forget(loop, path);
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The redirection socket: one end of a TCP connection to ourselves on loopback, in the SOCKMAP
+ * The redirection socket, one a loop: one end of a TCP connection to ourselves on loopback, in the SOCKMAP
  * hk_redir. What SK_MSG redirects to it is read here; what is written here SK_MSG redirects to
  * the application named in the message header. Messages that found no application come back on
  * the bounce socket.
@@ -27,7 +27,7 @@
 #define DELIVER_IOV 64
 
 struct redirect {
-	struct hk_relay *relay;
+	struct loop *loop;
 	int app_side; /* in the map: redirected messages arrive here, deliveries leave here */
 	int far_side; /* the other end of the loopback connection, kept open */
 	int bounce, bounce_far;
@@ -52,9 +52,10 @@ static int loopback_pair(int pair[2])
 	return err;
 }
 
-static int map_socket(struct hk_relay *relay, uint32_t slot, int fd)
+static int map_socket(struct loop *loop, enum hk_redir_slot which, int fd)
 {
-	int map = bpf_map__fd(relay->attach->relay->maps.hk_redir);
+	uint32_t slot = loop->index * HK_REDIR_SLOTS + which;
+	int map = bpf_map__fd(loop->attach->relay->maps.hk_redir);
 	uint64_t value = fd; /* the kernel reads 8 bytes: an int's neighbour would come along */
 
 	return bpf_map_update_elem(map, &slot, &value, BPF_ANY) ? -errno : 0;
@@ -64,7 +65,7 @@ static int map_socket(struct hk_relay *relay, uint32_t slot, int fd)
 static size_t take_payload(struct redirect *redirect, const uint8_t *bytes, size_t len)
 {
 	struct conn *conn =
-		conn_find(redirect->relay, &redirect->header.key, redirect->header.local_isn);
+		conn_find(redirect->loop, &redirect->header.key, redirect->header.local_isn);
 	size_t take = len < redirect->left ? len : redirect->left;
 
 	redirect->left -= take;
@@ -79,7 +80,7 @@ static void parse(struct redirect *redirect, size_t len)
 	const uint8_t *at = redirect->buffer, *end = at + len;
 
 	/* Events first: a connection is announced before its application can send. */
-	relay_consume_events(redirect->relay);
+	loop_consume_events(redirect->loop);
 	while (at < end) {
 		if (redirect->left) {
 			at += take_payload(redirect, at, end - at);
@@ -107,7 +108,7 @@ void redirect_drain(struct redirect *redirect)
 			redirect->empty_at = relay_now();
 			return;
 		}
-		redirect->relay->stats.taken_bytes += got;
+		redirect->loop->stats.taken_bytes += got;
 		parse(redirect, got + redirect->have);
 	}
 }
@@ -123,23 +124,23 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	redirect_drain(redirect);
-	relay_settle(redirect->relay);
+	loop_settle(redirect->loop);
 }
 
 /* A delivery found no socket: the application has closed. TCP would answer the peer with RST. */
 static void on_bounced(evutil_socket_t fd, short what, void *arg)
 {
 	struct redirect *redirect = arg;
-	struct hk_relay *relay = redirect->relay;
+	struct loop *loop = redirect->loop;
 	struct hk_msg_header header;
 
 	(void)what;
-	relay_consume_events(relay);
+	loop_consume_events(loop);
 	while (recv(fd, &header, sizeof(header), MSG_DONTWAIT) == sizeof(header)) {
-		struct conn *conn = conn_find(relay, &header.key, header.local_isn);
+		struct conn *conn = conn_find(loop, &header.key, header.local_isn);
 		size_t skip = header.length;
 
-		relay->stats.bounced++;
+		loop->stats.bounced++;
 		while (skip) {
 			ssize_t got = recv(fd, redirect->buffer + redirect->have,
 					   skip < 65536 ? skip : 65536, MSG_DONTWAIT);
@@ -150,7 +151,7 @@ static void on_bounced(evutil_socket_t fd, short what, void *arg)
 		if (conn)
 			conn_fail(conn, HK_CODE_RST, HK_REASON_NONE);
 	}
-	relay_settle(relay);
+	loop_settle(loop);
 }
 
 ssize_t redirect_deliver(struct redirect *redirect, struct conn *conn, const struct iovec *iov,
@@ -178,11 +179,11 @@ ssize_t redirect_deliver(struct redirect *redirect, struct conn *conn, const str
 	msg.msg_iovlen = n + 1;
 	sent = sendmsg(redirect->app_side, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent == (ssize_t)(total + sizeof(header))) {
-		redirect->relay->stats.delivered_bytes += total;
+		redirect->loop->stats.delivered_bytes += total;
 		return total;
 	}
 	if (sent < 0 && (errno == EAGAIN || errno == ENOMEM || errno == ENOBUFS)) {
-		redirect->relay->stats.retries++;
+		redirect->loop->stats.retries++;
 		return 0;
 	}
 	return sent < 0 ? -errno : -EIO; /* cut short: the rest must not be sent again */
@@ -221,7 +222,7 @@ static int open_sockets(struct redirect *redirect)
 		return err;
 	if (setsockopt(pair[0], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)))
 		return -errno;
-	err = map_socket(redirect->relay, HK_REDIR_SOCKET, pair[0]);
+	err = map_socket(redirect->loop, HK_REDIR_SOCKET, pair[0]);
 	if (err)
 		return err;
 	/* AF_UNIX: cheaper than TCP, but sockmaps take it only from 5.15 on. */
@@ -229,7 +230,7 @@ static int open_sockets(struct redirect *redirect)
 		return -errno;
 	redirect->bounce = pair[0];
 	redirect->bounce_far = pair[1];
-	err = map_socket(redirect->relay, HK_REDIR_BOUNCE, pair[0]);
+	err = map_socket(redirect->loop, HK_REDIR_BOUNCE, pair[0]);
 	if (err != -EOPNOTSUPP)
 		return err;
 	close(pair[0]);
@@ -237,17 +238,17 @@ static int open_sockets(struct redirect *redirect)
 	err = loopback_pair(pair);
 	redirect->bounce = pair[0];
 	redirect->bounce_far = pair[1];
-	return err ? err : map_socket(redirect->relay, HK_REDIR_BOUNCE, pair[0]);
+	return err ? err : map_socket(redirect->loop, HK_REDIR_BOUNCE, pair[0]);
 }
 
-int redirect_open(struct redirect **out, struct hk_relay *relay)
+int redirect_open(struct redirect **out, struct loop *loop)
 {
 	struct redirect *redirect = calloc(1, sizeof(*redirect));
 	int err;
 
 	if (!redirect)
 		return -ENOMEM;
-	redirect->relay = relay;
+	redirect->loop = loop;
 	redirect->app_side = redirect->far_side = redirect->bounce = redirect->bounce_far = -1;
 	redirect->buffer = malloc(READ_SIZE + 65536);
 	err = redirect->buffer ? open_sockets(redirect) : -ENOMEM;
@@ -257,10 +258,10 @@ int redirect_open(struct redirect **out, struct hk_relay *relay)
 			hk_hint("the loopback interface is down: `ip link set lo up`");
 		goto out;
 	}
-	redirect->readable = event_new(relay->base, redirect->app_side, EV_READ | EV_PERSIST,
+	redirect->readable = event_new(loop->base, redirect->app_side, EV_READ | EV_PERSIST,
 				       on_readable, redirect);
-	redirect->bounced = event_new(relay->base, redirect->bounce, EV_READ | EV_PERSIST,
-				      on_bounced, redirect);
+	redirect->bounced =
+		event_new(loop->base, redirect->bounce, EV_READ | EV_PERSIST, on_bounced, redirect);
 	err = -ENOMEM;
 	if (!redirect->readable || !redirect->bounced || event_add(redirect->readable, NULL) ||
 	    event_add(redirect->bounced, NULL))

@@ -72,7 +72,7 @@ static void deliver_buffered(struct conn *conn, uint64_t now)
 
 	conn->blocked = false;
 	while ((n = rdt_read_vec(conn->rdt, iov)) > 0) {
-		done = redirect_deliver(conn->relay->redirect, conn, iov, n);
+		done = redirect_deliver(conn->loop->redirect, conn, iov, n);
 		if (done < 0) {
 			conn_fail(conn, HK_CODE_RST, HK_REASON_NONE);
 			return;
@@ -107,9 +107,9 @@ static void check_deadline(struct conn *conn, uint64_t now)
 	} else if (conn->ended && conn_is_missing(conn)) {
 		/* Nothing was left to read, and still bytes are missing: a send() failed half way,
 		 * and what its header promised will never come. */
-		redirect_drain(conn->relay->redirect);
+		redirect_drain(conn->loop->redirect);
 		if (conn_is_missing(conn) &&
-		    redirect_empty_at(conn->relay->redirect) > conn->ended + CONN_MISSING_NS / 2)
+		    redirect_empty_at(conn->loop->redirect) > conn->ended + CONN_MISSING_NS / 2)
 			conn_fail(conn, HK_CODE_PROTO, HK_REASON_ABORTED);
 		else
 			conn->deadline = now + CONN_MISSING_NS;
@@ -126,11 +126,11 @@ static uint64_t silence_due(const struct conn *conn)
 {
 	uint64_t wait;
 
-	if (conn->failed || conn->relay->options.paper ||
+	if (conn->failed || conn->loop->options.paper ||
 	    rdt_state(conn->rdt, conn->heard_at) != RDT_OPEN)
 		return RDT_NEVER;
 	/* Many take longer: asking must not become the main work. */
-	wait = IDLE_NS * (1 + HASH_COUNT(conn->relay->conns) / IDLE_MANY);
+	wait = IDLE_NS * (1 + HASH_COUNT(conn->loop->conns) / IDLE_MANY);
 	return (conn->heard_at > conn->asked_at ? conn->heard_at : conn->asked_at) + wait;
 }
 
@@ -203,7 +203,7 @@ void conn_settle(struct conn *conn, uint64_t now)
 	else
 		carrier_send(conn, now);
 	/* What was sent without waiting for an answer has made room. */
-	if (conn->relay->options.paper && evbuffer_get_length(conn->backlog) && !conn->failed)
+	if (conn->loop->options.paper && evbuffer_get_length(conn->backlog) && !conn->failed)
 		conn_touch(conn);
 	if (!conn->failed)
 		ending_release(conn);
@@ -218,7 +218,7 @@ void conn_settle(struct conn *conn, uint64_t now)
 void conn_on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *conn = arg;
-	struct hk_relay *relay = conn->relay;
+	struct loop *loop = conn->loop;
 	uint64_t now = relay_now();
 
 	(void)fd, (void)what;
@@ -230,5 +230,5 @@ void conn_on_timer(evutil_socket_t fd, short what, void *arg)
 	ending_repeat(conn, now);
 	brake_repeat(conn, now);
 	conn_touch(conn);
-	relay_settle(relay);
+	loop_settle(loop);
 }

@@ -137,12 +137,12 @@ relays_idle() { [[ $(stat client relay.open) == 0 && $(stat server relay.open) =
 # listens HOST PORT: somebody does, over TCP.
 listens() { [[ $(on "$1" ss -Hnlt "sport = :$2") ]]; }
 
-# pairs_port HOST: where its relay connects to itself.
-pairs_port()
+# pairs_ports HOST: where its relay connects to itself, a line for each loop.
+pairs_ports()
 {
-	local port
-	port=$(on "$1" ss -Htln src 127.72.75.1 | awk '{ sub(/.*:/, "", $4); print $4 }')
-	[[ $port ]] && echo "$port"
+	local ports
+	ports=$(on "$1" ss -Htln src 127.72.75.1 | awk '{ sub(/.*:/, "", $4); print $4 }')
+	[[ $ports ]] && echo "$ports"
 }
 
 # fetch FILE [OPTION…]: byte-exact transfer, client from server; JSON in $WORK/fetch.json.

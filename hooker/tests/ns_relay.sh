@@ -119,7 +119,7 @@ old_fin()
 # A pair starts small. It must grow for who sends much, also if something small went before and is still under way.
 pair_grows()
 {
-	local server client listener grown
+	local server client port grown=0
 	background grow server socat TCP-LISTEN:9002,reuseaddr \
 		"SYSTEM:cat '$WORK/files/text' '$WORK/files/image'; exec cat,nofork"
 	server=$PID
@@ -128,8 +128,9 @@ pair_grows()
 	client=$PID
 	wait_until 10 all_there || { wc -c "$WORK/grown"; return 1; }
 	# The kernel doubles SO_SNDBUF: 65536 is a pair that has not grown.
-	listener=$(pairs_port server) || return 1
-	grown=$(on server ss -HOtnm dst "127.72.75.1:$listener" | grep -vc 'tb65536,')
+	for port in $(pairs_ports server); do
+		((grown += $(on server ss -HOtnm dst "127.72.75.1:$port" | grep -vc 'tb65536,'))) || :
+	done
 	kill "$client" "$server"
 	wait "$client" "$server" || :
 	echo "$grown pairs have grown"

@@ -49,15 +49,18 @@ reader_leaves()
 # it has made ahead.
 crowd()
 {
-	local port before status=0 i
-	port=$(pairs_port client) || return 1
+	local ports before status=0 i
+	mapfile -t ports < <(pairs_ports client)
+	((${#ports[@]})) || return 1
 	background crowd client perl -MSocket=:all -e 'my @all;
-		for (1 .. 300) {
-			socket(my $s, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-			connect($s, sockaddr_in($ARGV[0], inet_aton("127.72.75.1")));
-			push @all, $s;
+		for my $port (@ARGV) {
+			for (1 .. 300) {
+				socket(my $s, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+				connect($s, sockaddr_in($port, inet_aton("127.72.75.1")));
+				push @all, $s;
+			}
 		}
-		$| = 1; print "there\n"; sleep 60' "$port"
+		$| = 1; print "there\n"; sleep 60' "${ports[@]}"
 	local crowd=$PID
 	wait_until 5 grep -q there "$WORK/crowd.out" || return 1
 	before=$(stat client counters.established)

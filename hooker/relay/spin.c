@@ -3,25 +3,33 @@
  * After halt polling in KVM: polls only as long as that pays, which the last waits tell. Bulk is never polled for: its
  * events come in the wake of each other, and the processor is its applications'.
  */
-#include "hooker/daemon/spin.h"
-
 #include <sched.h>
 #include <stdbool.h>
 #include <event2/event.h>
 
 #include "hooker/base/measure.h"
-#include "hooker/relay/relay.h"
+#include "hooker/relay/loop.h"
 
 #define SMALL_BYTES 1024 /* of payload between two waits: a message and its answer */
 #define PAYS_FROM   4	 /* waits in a row that were short and ended by something small */
 
+struct work { /* done so far; grows only */
+	uint64_t rounds;
+	uint64_t bytes; /* of payload, both ways */
+};
+
 struct spin {
-	struct event_base *base;
-	const struct hk_relay *relay;
+	struct loop *loop;
 	double limit_ms;
-	struct hk_relay_work work;
+	struct work work;
 	unsigned int run; /* short waits in a row */
 };
+
+static struct work work_of(const struct loop *loop)
+{
+	return (struct work){ loop->stats.rounds,
+			      loop->stats.taken_bytes + loop->stats.delivered_bytes };
+}
 
 /* Polling would take from the applications the only processor they have. */
 static bool has_processors(void)
@@ -34,12 +42,11 @@ static bool has_processors(void)
 /* Polls until something has been done, or the limit. */
 static void poll_briefly(struct spin *spin, double since)
 {
-	struct hk_relay_work work;
+	struct event_base *base = spin->loop->base;
 
 	do {
-		event_base_loop(spin->base, EVLOOP_NONBLOCK);
-		work = hk_relay_work(spin->relay);
-		if (work.rounds != spin->work.rounds || event_base_got_break(spin->base))
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		if (spin->loop->stats.rounds != spin->work.rounds || event_base_got_break(base))
 			return;
 		sched_yield();
 	} while (hk_measure_now() - since < spin->limit_ms);
@@ -48,14 +55,15 @@ static void poll_briefly(struct spin *spin, double since)
 
 static void serve_once(struct spin *spin)
 {
+	struct event_base *base = spin->loop->base;
 	double since = hk_measure_now();
-	struct hk_relay_work work;
+	struct work work;
 
 	if (spin->run >= PAYS_FROM)
 		poll_briefly(spin, since);
-	if (spin->run < PAYS_FROM && !event_base_got_break(spin->base))
-		event_base_loop(spin->base, EVLOOP_ONCE);
-	work = hk_relay_work(spin->relay);
+	if (spin->run < PAYS_FROM && !event_base_got_break(base))
+		event_base_loop(base, EVLOOP_ONCE);
+	work = work_of(spin->loop);
 	if (work.bytes - spin->work.bytes > SMALL_BYTES ||
 	    hk_measure_now() - since > spin->limit_ms)
 		spin->run = 0;
@@ -64,15 +72,15 @@ static void serve_once(struct spin *spin)
 	spin->work = work;
 }
 
-void spin_loop(struct event_base *base, const struct hk_relay *relay, unsigned int busy_poll_us)
+void spin_loop(struct loop *loop)
 {
-	struct spin spin = { .base = base, .relay = relay, .limit_ms = busy_poll_us / 1e3 };
+	struct spin spin = { .loop = loop, .limit_ms = loop->options.busy_poll_us / 1e3 };
 
-	if (!relay || !busy_poll_us || !has_processors()) {
-		event_base_dispatch(base);
+	if (!loop->options.busy_poll_us || !has_processors()) {
+		event_base_dispatch(loop->base);
 		return;
 	}
-	spin.work = hk_relay_work(relay);
-	while (!event_base_got_break(base))
+	spin.work = work_of(loop);
+	while (!event_base_got_break(loop->base))
 		serve_once(&spin);
 }
