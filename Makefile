@@ -60,6 +60,19 @@ $(B)/hooker/hooker: $(HOOKER_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(HOOKER_LIBS)
 
+# The same again, for who looks for races between its threads: hooker/tests/ns_relay_races.sh.
+RACES     := $(B)/races/hooker/hooker
+RACES_OBJ := $(HOOKER_SRC:%.c=$(B)/races/%.o)
+
+$(B)/races/%.o: %.c | $(BPF_SKEL)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CSTD) -fsanitize=thread -O1 -g $(WARN) $(CPPFLAGS) -MMD -MP -c $< -o $@
+
+$(RACES): $(RACES_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -fsanitize=thread -o $@ $^ $(HOOKER_LIBS)
+
 # ---------------------------------------------------------------- manual pages and completions: what the program says of itself
 MANUALS     := $(B)/hooker/doc/hooker.8 $(B)/hooker/doc/hooker.conf.5
 COMPLETIONS := $(B)/hooker/doc/hooker.bash $(B)/hooker/doc/_hooker
@@ -145,7 +158,7 @@ check: deps
 	@$(RUNTESTS) $(TOGETHER) $(UNIT_BIN) $(CHECK_SH)
 
 test: deps
-	$(in_parallel) all $(UNIT_BIN) $(PROG_BIN)
+	$(in_parallel) all $(UNIT_BIN) $(PROG_BIN) $(RACES)
 	@$(RUNTESTS) --timeout 1200 $(TOGETHER) $(PATIENT) $(UNIT_BIN) --timeout 600 --jobs 2 $(PAIRS) --jobs 1 $(ALONE)
 
 # ---------------------------------------------------------------- evaluation

@@ -3,7 +3,7 @@
 # Source testbed/lib/tap.sh first. Needs the products in build/.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-HOOKER=$ROOT/build/hooker/hooker
+HOOKER=${HOOKER_UNDER_TEST:-$ROOT/build/hooker/hooker}
 STREAM=$ROOT/build/scenarios/stream
 SERVER=10.99.2.2
 export TESTBED_NAME=t$$ WORK

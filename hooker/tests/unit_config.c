@@ -76,6 +76,7 @@ static void reads_settings_and_rules(void **state)
 				   "remote 10.0.0.0/8 use tcp\n"
 				   "log-level warning\n"
 				   "busy-poll 0\n"
+				   "loops 3\n"
 				   "cgroup /sys/fs/cgroup use udp\n"
 				   "cgroup /sys/fs/cgroup",
 				   NULL, 0),
@@ -90,10 +91,12 @@ static void reads_settings_and_rules(void **state)
 	assert_int_equal(options->path_ttl_s, 7);
 	assert_int_equal(options->log_level, HK_LOG_WARN);
 	assert_int_equal(options->busy_poll_us, 0);
+	assert_int_equal(options->loops, 3);
 	assert_string_equal(options->cgroup, "/sys/fs/cgroup");
 	/* Rules keep their lines, for messages about them. */
-	assert_string_equal(options->rules_text, "\n\n\n\n\n\n\n\n\nremote 10.0.0.0/8 use tcp\n\n\n"
-						 "cgroup /sys/fs/cgroup use udp\n\n");
+	assert_string_equal(options->rules_text,
+			    "\n\n\n\n\n\n\n\n\nremote 10.0.0.0/8 use tcp\n\n\n\n"
+			    "cgroup /sys/fs/cgroup use udp\n\n");
 	done();
 }
 
@@ -113,7 +116,8 @@ static void names_every_fault(void **state)
 				   "memory 1M\n"
 				   "metrics 9100\n"
 				   "remote-port 80\n"
-				   "busy-poll 1s\n",
+				   "busy-poll 1s\n"
+				   "loops 0\n",
 				   NULL, 0),
 			 -EINVAL);
 	assert_errors((const char *const[]){
@@ -128,6 +132,7 @@ static void names_every_fault(void **state)
 		"12: metrics is ADDRESS:PORT|unix:PATH, not '9100'",
 		"13: 'remote-port' is no setting, and a rule needs `use tcp`, `use udp` or `use udplite`",
 		"14: busy-poll is 0 to 10000 microseconds, not '1s'",
+		"15: loops is 1 to 16, not '0'",
 		"3: '10.0.0.0/99' is not an address or prefix",
 		"8: '99999' is not a port",
 		NULL,
