@@ -12,7 +12,6 @@
 enum hk_step_hook {
 	HK_STEP_RX = 0, /* XDP, behind the dispatcher: map hk_rx_steps */
 	HK_STEP_TX = 1, /* tc egress: map hk_tx_steps */
-	HK_STEP_IN = 2, /* tc ingress, what XDP leaves to it: map hk_in_steps */
 	HK_STEP_HOOKS,
 };
 

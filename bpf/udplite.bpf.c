@@ -4,9 +4,8 @@
  * an ordinary UDP socket whose local port is in hk_lite_ports; here its datagrams become UDP-Lite on
  * their way out, and UDP-Lite datagrams for it are verified and become UDP on their way in.
  *
- *   receive, XDP:        parse -> coverage -> verify -> deliver
- *   receive, tc ingress: unfinished -> finish (see there)
- *   send, tc egress:     classify -> header -> checksum
+ *   receive, XDP:    parse -> coverage -> verify -> deliver
+ *   send, tc egress: classify -> header -> checksum
  *
  * Every step finds the headers again and keeps nothing for the next: steps can be replaced one by one
  * while traffic flows, and an old step can hand to a new one. Names of the reasons: hooker/transport/
@@ -42,19 +41,15 @@ HK_DEFINE_RANGE_SUM(tc, __sk_buff)
 /* ---------------------------------------------------------------- receive */
 
 enum { RX_PARSE, RX_COVERAGE, RX_VERIFY, RX_DELIVER };
-enum { IN_UNFINISHED, IN_FINISH };
 
 /* Parse */
 enum { NOT_UDPLITE = 1, WITH_OPTIONS, FRAGMENT, SHORT, LONG, UNKNOWN_PORT, FORWARDED };
 /* Coverage */
 enum { COVERAGE_ILLEGAL = 1, COVERAGE_BEYOND, COVERAGE_LOW, ZERO_CHECKSUM };
 /* Verify */
-enum { BAD_CHECKSUM = 1, MAYBE_UNFINISHED };
+enum { BAD_CHECKSUM = 1, UNFINISHED };
 /* All of the later steps: the packet is not what the step before saw. */
 enum { CHANGED = 8 };
-
-/* Written in front of a packet whose checksum is wrong unless it is merely not computed yet. */
-#define MARK_UNFINISHED 0x484b4c43 /* "HKLC" */
 
 /*
  * A router has to forward UDP-Lite between other hosts as it is. The routing table knows; it is asked
@@ -127,20 +122,34 @@ int hk_lite_cover(struct xdp_md *ctx)
 	return hk_rx_next(ctx, RX_COVERAGE);
 }
 
-/* On an interface that may deliver unfinished packets, leaves the verdict to the ingress chain. */
-static __always_inline int bad_checksum(struct xdp_md *ctx)
+/*
+ * What the field of an unfinished UDP-Lite datagram holds: one whose checksum the kernel has left to the device
+ * (CHECKSUM_PARTIAL). Device or kernel will add up the whole datagram, including this, and write the complement: so it is the
+ * pseudo-header's sum minus that of the @rest, which UDP-Lite does not cover, and the result is the partial checksum after all.
+ */
+static __always_inline __u16 unfinished_field(const struct hk_lite_view *view, __u32 covered,
+					      int rest)
 {
-	__u32 ifindex = ctx->ingress_ifindex;
-	__u32 *mark;
+	return hk_csum_fold(hk_pseudo_sum(view, HK_LITE_PROTOCOL) +
+			    (__u16)~hk_sum_behind(rest, covered));
+}
 
-	if (!bpf_map_lookup_elem(&hk_in_ifaces, &ifindex) ||
-	    bpf_xdp_adjust_meta(ctx, -(int)sizeof(*mark)))
-		return hk_rx_end(RX_VERIFY, BAD_CHECKSUM, XDP_DROP);
-	mark = (void *)(long)ctx->data_meta;
-	if ((void *)(mark + 1) > (void *)(long)ctx->data)
-		return hk_rx_end(RX_VERIFY, BAD_CHECKSUM, XDP_DROP);
-	*mark = MARK_UNFINISHED;
-	return hk_rx_end(RX_VERIFY, MAYBE_UNFINISHED, XDP_PASS);
+/*
+ * Between network namespaces of one machine a packet may arrive before anybody computed its checksum: nothing will, unless it
+ * leaves the machine. It looks like that, on an interface where that happens. It may be a damaged one, by a chance of 1 in
+ * 65,536: delivered with UDP's checksum it is verified again by UDP, which knows whether the checksum is finished.
+ */
+static __always_inline bool looks_unfinished(struct xdp_md *ctx, const struct hk_lite_view *view)
+{
+	__u32 covered = hk_lite_covered(view), ifindex = ctx->ingress_ifindex;
+	__u16 check = view->lite->check;
+	int rest = 0;
+
+	if (!bpf_map_lookup_elem(&hk_unfinished, &ifindex) || covered > view->len)
+		return false;
+	if (covered < view->len)
+		rest = hk_xdp_range(ctx, view->offset + covered, view->len - covered);
+	return rest >= 0 && unfinished_field(view, covered, rest) == check;
 }
 
 SEC("xdp")
@@ -156,12 +165,14 @@ int hk_lite_verify(struct xdp_md *ctx)
 	covered = hk_lite_covered(&view);
 	if (covered > view.len)
 		return hk_rx_end(RX_VERIFY, CHANGED, XDP_PASS);
+	if (looks_unfinished(ctx, &view))
+		return hk_rx_next_as(ctx, RX_VERIFY, UNFINISHED);
 	sum = hk_pseudo_sum(&view, HK_LITE_PROTOCOL);
 	range = hk_xdp_range(ctx, view.offset, covered);
 	if (range < 0)
 		return hk_rx_end(RX_VERIFY, CHANGED, XDP_PASS);
 	if (hk_csum_fold(sum + range) != 0xffff)
-		return bad_checksum(ctx);
+		return hk_rx_end(RX_VERIFY, BAD_CHECKSUM, XDP_DROP);
 	return hk_rx_next(ctx, RX_VERIFY);
 }
 
@@ -211,10 +222,14 @@ int hk_lite_deliver(struct xdp_md *ctx)
 	port = lite_port(view.lite->dest);
 	if (!port)
 		return hk_rx_end(RX_DELIVER, CHANGED, XDP_PASS);
-	/* Never without one where it costs nothing: UDP GRO joins only datagrams that have it. */
+	/*
+	 * Never without one where it costs nothing: UDP GRO joins only datagrams that have it. Of an unfinished one UDP
+	 * believes any; should it be none, the checksum is what UDP finds out by.
+	 */
 	if (hk_lite_covered(&view) == view.len) {
 		check = udp_checksum_whole(&view);
-	} else if (view.v6 && !(port->flags & HK_LITE_NO_CHECK6)) {
+	} else if ((view.v6 && !(port->flags & HK_LITE_NO_CHECK6)) ||
+		   looks_unfinished(ctx, &view)) {
 		check = udp_checksum(ctx, &view);
 		if (check < 0)
 			return hk_rx_end(RX_DELIVER, CHANGED, XDP_PASS);
@@ -248,12 +263,7 @@ static __always_inline int is_unfinished(struct __sk_buff *skb, __u32 header, __
 	return *check == after;
 }
 
-/*
- * What the field of an unfinished UDP-Lite datagram holds. Device or kernel will add up the whole
- * datagram, including this, and write the complement: so it is the pseudo-header's sum minus that of
- * what UDP-Lite does not cover, and the result is the partial checksum after all. Negative: the
- * datagram has changed meanwhile.
- */
+/* What the field of an unfinished datagram is to hold. Negative: the datagram has changed meanwhile. */
 static __always_inline int unfinished_check(struct __sk_buff *skb, const struct hk_lite_view *view)
 {
 	__u32 covered = hk_lite_covered(view);
@@ -263,55 +273,7 @@ static __always_inline int unfinished_check(struct __sk_buff *skb, const struct 
 		return -1;
 	if (covered < view->len)
 		rest = hk_tc_range(skb, view->offset + covered, view->len - covered);
-	if (rest < 0)
-		return -1;
-	return hk_csum_fold(hk_pseudo_sum(view, HK_LITE_PROTOCOL) +
-			    (__u16)~hk_sum_behind(rest, covered));
-}
-
-/* Unfinished */
-enum { STILL_BAD = 1 };
-
-/*
- * Between network namespaces of one machine, a packet may arrive before anybody computed its
- * checksum: nothing will, unless it leaves the machine. XDP cannot tell such a packet from a damaged
- * one, this hook can. The packet never was on a wire, so the stack's word for it is good.
- *
- * This step must not write to the packet: programs that do start by making a cloned one writable
- * (tcpdump clones), which discards XDP's mark.
- */
-SEC("tc")
-int hk_lite_unfin(struct __sk_buff *skb)
-{
-	void *data = (void *)(long)skb->data;
-	__u32 *mark = (void *)(long)skb->data_meta;
-	struct hk_lite_view view;
-	__u16 check;
-
-	if ((void *)(mark + 1) > data || *mark != MARK_UNFINISHED)
-		return HK_TC_PASS;
-	if (bpf_skb_pull_data(skb, skb->len))
-		return hk_in_end(IN_UNFINISHED, CHANGED, HK_TC_DROP);
-	if (hk_lite_look_tc(skb, HK_LITE_PROTOCOL, &view) ||
-	    unfinished_check(skb, &view) != view.lite->check)
-		return hk_in_end(IN_UNFINISHED, STILL_BAD, HK_TC_DROP);
-	if (is_unfinished(skb, view.offset, &check) <= 0)
-		return hk_in_end(IN_UNFINISHED, STILL_BAD, HK_TC_DROP);
-	return hk_in_next(skb, IN_UNFINISHED);
-}
-
-SEC("tc")
-int hk_lite_finish(struct __sk_buff *skb)
-{
-	struct hk_lite_view view;
-
-	if (hk_lite_look_tc(skb, HK_LITE_PROTOCOL, &view))
-		return hk_in_end(IN_FINISH, CHANGED, HK_TC_PASS);
-	hk_ip_set_protocol(&view, HK_LITE_PROTOCOL, HK_UDP_PROTOCOL);
-	view.lite->coverage = bpf_htons(view.len);
-	/* What UDP expects of an unfinished datagram: the pseudo-header's sum. */
-	view.lite->check = hk_csum_fold(hk_pseudo_sum(&view, HK_UDP_PROTOCOL));
-	return hk_in_end(IN_FINISH, 0, HK_TC_PASS);
+	return rest < 0 ? -1 : unfinished_field(view, covered, rest);
 }
 
 /* ---------------------------------------------------------------- send */

@@ -24,7 +24,6 @@
 /* Step number -> program; written by userspace, one slot at a time while traffic flows. */
 HK_STEP_ARRAY(hk_rx_steps);
 HK_STEP_ARRAY(hk_tx_steps);
-HK_STEP_ARRAY(hk_in_steps);
 
 /* HK_STEP_COUNTER(hook, step, reason) -> packets; read by `hooker transports`. */
 struct {
@@ -34,13 +33,13 @@ struct {
 	__type(value, __u64);
 } hk_step_count SEC(".maps");
 
-/* Interface index -> 1 where the ingress chain is attached; written by userspace. */
+/* Interface index -> 1 where packets may come whose checksum nobody has computed; written by userspace. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 256);
 	__type(key, __u32);
 	__type(value, __u32);
-} hk_in_ifaces SEC(".maps");
+} hk_unfinished SEC(".maps");
 
 static __always_inline void hk_step_inc(__u32 hook, __u32 step, __u32 reason)
 {
@@ -51,13 +50,18 @@ static __always_inline void hk_step_inc(__u32 hook, __u32 step, __u32 reason)
 		(*value)++;
 }
 
-/* Ends step @step: counts the packet and tail-calls the next one. */
-static __always_inline int hk_rx_next(struct xdp_md *ctx, __u32 step)
+/* Ends step @step: counts the packet, as one of @reason, and tail-calls the next one. */
+static __always_inline int hk_rx_next_as(struct xdp_md *ctx, __u32 step, __u32 reason)
 {
-	hk_step_inc(HK_STEP_RX, step, 0);
+	hk_step_inc(HK_STEP_RX, step, reason);
 	bpf_tail_call(ctx, &hk_rx_steps, step + 1);
 	hk_step_inc(HK_STEP_RX, step, HK_STEP_MISSING);
 	return XDP_PASS;
+}
+
+static __always_inline int hk_rx_next(struct xdp_md *ctx, __u32 step)
+{
+	return hk_rx_next_as(ctx, step, 0);
 }
 
 static __always_inline int hk_rx_end(__u32 step, __u32 reason, int action)
@@ -81,20 +85,6 @@ static __always_inline int hk_tx_end(__u32 step, __u32 reason, int action)
 	return action;
 }
 
-static __always_inline int hk_in_next(struct __sk_buff *skb, __u32 step)
-{
-	hk_step_inc(HK_STEP_IN, step, 0);
-	bpf_tail_call(skb, &hk_in_steps, step + 1);
-	hk_step_inc(HK_STEP_IN, step, HK_STEP_MISSING);
-	return HK_TC_PASS;
-}
-
-static __always_inline int hk_in_end(__u32 step, __u32 reason, int action)
-{
-	hk_step_inc(HK_STEP_IN, step, reason);
-	return action;
-}
-
 /*
  * The entries, registered with the dispatcher and attached to tc: they never change, so that the
  * first step can be swapped like any other.
@@ -110,13 +100,6 @@ SEC("tc")
 int hk_tx_entry(struct __sk_buff *skb)
 {
 	bpf_tail_call(skb, &hk_tx_steps, 0);
-	return HK_TC_PASS;
-}
-
-SEC("tc")
-int hk_in_entry(struct __sk_buff *skb)
-{
-	bpf_tail_call(skb, &hk_in_steps, 0);
 	return HK_TC_PASS;
 }
 

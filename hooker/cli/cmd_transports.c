@@ -54,9 +54,8 @@ static void print_transport(const json_t *transport)
 	       hk_text(transport, "since"),
 	       json_is_true(json_object_get(transport, "pinned")) ? "pins" : "`hooker run`");
 	json_array_foreach(json_object_get(transport, "interfaces"), i, item)
-		printf("  interface %s: XDP %s, tc egress %s%s\n", hk_text(item, "name"),
-		       hk_text(item, "xdp"), hk_text(item, "tc_egress"),
-		       json_is_true(json_object_get(item, "tc_ingress")) ? ", tc ingress" : "");
+		printf("  interface %s: XDP %s, tc egress %s\n", hk_text(item, "name"),
+		       hk_text(item, "xdp"), hk_text(item, "tc_egress"));
 	json_array_foreach(json_object_get(transport, "ports"), i, item)
 		printf("  port %lld: coverage %lld, minimum %lld\n", hk_number(item, "port"),
 		       hk_number(item, "coverage"), hk_number(item, "min_coverage"));

@@ -66,6 +66,8 @@ const struct lite_case lite_cases[] = {
 	{ "checksum with UDP's pseudo-header", PORT_FULL, 100, 0, CHECK_AS_UDP, .verdict = DISCARD, .step = VERIFY },
 	{ "pseudo-header length from the coverage", PORT_ANY, 100, 20, CHECK_BY_FIELD, .verdict = DISCARD, .step = VERIFY },
 	{ "checksum over everything, coverage 20", PORT_ANY, 100, 20, CHECK_ALL, .verdict = DISCARD, .step = VERIFY },
+	{ "finished, but looks unfinished, full", PORT_FULL, 100, 0, CHECK_UNFINISHED, .verdict = DISCARD, .step = VERIFY },
+	{ "finished, but looks unfinished, coverage 21 of 101", PORT_ANY, 93, 21, CHECK_UNFINISHED, .verdict = DISCARD, .step = VERIFY },
 	{ "checksum 0, full", PORT_FULL, 100, 0, CHECK_ZERO, .verdict = DISCARD, .step = COVERAGE(4) },
 	{ "checksum 0, coverage 8", PORT_ANY, 100, 8, CHECK_ZERO, .verdict = DISCARD, .step = COVERAGE(4) },
 	/* Illegal coverage. */
@@ -182,6 +184,15 @@ static uint16_t checksum(const struct lite_case *c, const uint8_t *frame, const 
 	size_t covered = c->coverage && c->check != CHECK_ALL ? (size_t)c->coverage : length;
 	uint32_t sum;
 
+	if (c->check == CHECK_UNFINISHED) {
+		/* Whoever adds up the whole takes the place of this field for what UDP-Lite adds up: without the rest. */
+		sum = c->coverage & 1 ? sum_bytes(lite[c->coverage], lite + c->coverage + 1,
+						  length - c->coverage - 1) :
+		      c->coverage     ? sum_bytes(0, lite + c->coverage, length - c->coverage) :
+					0;
+		sum = pseudo(frame, LITE, length) + (~sum & 0xffff);
+		return (sum & 0xffff) + (sum >> 16);
+	}
 	/* Where the coverage is illegal, as right as can be: only the coverage is at fault. */
 	if (covered > length)
 		covered = length;

@@ -29,10 +29,11 @@ enum check {
 	CHECK_GOOD,
 	CHECK_WRONG,
 	CHECK_ZERO,
-	CHECK_AS_UDP,	/* pseudo-header with protocol 17 */
-	CHECK_BY_FIELD, /* pseudo-header with the coverage field as length */
-	CHECK_ALL,	/* over everything, whatever the coverage */
-	CHECK_FFFF,	/* payload chosen so that the checksum comes out as 0, sent as all ones */
+	CHECK_AS_UDP,	  /* pseudo-header with protocol 17 */
+	CHECK_BY_FIELD,	  /* pseudo-header with the coverage field as length */
+	CHECK_ALL,	  /* over everything, whatever the coverage */
+	CHECK_UNFINISHED, /* as the kernel leaves it to a device */
+	CHECK_FFFF,	  /* payload chosen so that the checksum comes out as 0, sent as all ones */
 };
 
 struct lite_case {

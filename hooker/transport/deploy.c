@@ -114,19 +114,15 @@ static int entry_fd(const struct hk_deployment *deployment, const char *name)
 	return program ? bpf_program__fd(program) : -ENOENT;
 }
 
-static int attach_in(struct hk_deployment *deployment, struct deployed_interface *iface)
+/* Packets may come there whose checksum nobody has computed. */
+static int expect_unfinished(struct hk_deployment *deployment, __u32 ifindex)
 {
-	__u32 ifindex = iface->ifindex, one = 1;
-	int err;
+	int fd = hk_map_fd(deployment, "hk_unfinished");
+	__u32 one = 1;
 
-	err = hk_tc_attach(&iface->in, iface->ifindex, HK_TC_INGRESS,
-			   entry_fd(deployment, "hk_in_entry"), HK_TC_FIRST);
-	if (err)
-		return err;
-	iface->has_in = true;
-	if (bpf_map_update_elem(hk_map_fd(deployment, "hk_in_ifaces"), &ifindex, &one, BPF_ANY))
-		return -errno;
-	return 0;
+	if (fd < 0)
+		return 0; /* a transport that needs not know */
+	return bpf_map_update_elem(fd, &ifindex, &one, BPF_ANY) ? -errno : 0;
 }
 
 /* Receiving comes first: nobody is to be answered in a protocol that is not understood here yet. */
@@ -152,13 +148,11 @@ static int attach_interface(struct hk_deployment *deployment,
 		if (err)
 			return err;
 	}
-	if (has_steps(desc, HK_STEP_IN) &&
-	    hk_iface_has_unfinished(iface->ifindex, hk_dispatch_is_native(iface->dispatch))) {
-		err = attach_in(deployment, iface);
-		if (err)
-			return err;
-	}
-	err = hk_dispatch_set(iface->dispatch, HK_RX_SECOND(desc->protocol), deployment->entry_fd);
+	if (hk_iface_has_unfinished(iface->ifindex, hk_dispatch_is_native(iface->dispatch)))
+		err = expect_unfinished(deployment, iface->ifindex);
+	err = err   ?:
+		      hk_dispatch_set(iface->dispatch, HK_RX_SECOND(desc->protocol),
+				      deployment->entry_fd);
 	if (!err && has_steps(desc, HK_STEP_TX))
 		err = hk_tc_attach(&iface->tx, iface->ifindex, HK_TC_EGRESS,
 				   entry_fd(deployment, "hk_tx_entry"), HK_TC_LAST);
@@ -208,7 +202,6 @@ static void detach_interface(struct hk_deployment *deployment, struct deployed_i
 		hk_dispatch_set(iface->dispatch, HK_RX_SECOND(deployment->desc->protocol), -1);
 	if (iface->own_dispatch)
 		hk_dispatch_close(iface->dispatch);
-	hk_tc_detach(iface->in);
 }
 
 void hk_transport_undeploy(struct hk_deployment *deployment)
@@ -238,7 +231,6 @@ void hk_deployment_close(struct hk_deployment *deployment)
 			continue;
 		}
 		hk_tc_release(iface->tx);
-		hk_tc_release(iface->in);
 		if (iface->own_dispatch)
 			hk_dispatch_close(iface->dispatch);
 	}

@@ -14,8 +14,7 @@ static json_t *interface_json(const struct deployed_interface *iface)
 {
 	const char *tx = iface->tx ? hk_tc_kind(iface->tx) : iface->tx_kind;
 
-	return json_pack("{s:i, s:s, s:b}", "ifindex", iface->ifindex, "tc_egress",
-			 tx ? tx : "none", "tc_ingress", iface->has_in);
+	return json_pack("{s:i, s:s}", "ifindex", iface->ifindex, "tc_egress", tx ? tx : "none");
 }
 
 json_t *hk_deployment_ids(const struct hk_deployment *deployment)
@@ -71,7 +70,6 @@ static int open_interfaces(struct hk_deployment *deployment, const json_t *inter
 		if (i == INTERFACES_MAX)
 			return -E2BIG;
 		iface->ifindex = json_integer_value(json_object_get(value, "ifindex"));
-		iface->has_in = json_is_true(json_object_get(value, "tc_ingress"));
 		iface->tx_kind = tx && !strcmp(tx, "tcx")    ? "tcx" :
 				 tx && !strcmp(tx, "clsact") ? "clsact" :
 							       NULL;

@@ -22,10 +22,8 @@ struct deployed_interface {
 	struct hk_dispatch *dispatch;
 	bool own_dispatch;
 	struct hk_tc *tx;
-	struct hk_tc *in;
 	/* Of a deployment opened from its pins: what was found there. */
 	const char *tx_kind;
-	bool has_in;
 };
 
 struct hk_deployment {

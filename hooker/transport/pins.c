@@ -4,7 +4,7 @@
  *   entry-built | entry-source   hk_rx_entry; its name says where the object came from
  *   map-NAME                     every map of the object
  *   if-IFINDEX-xdp, -rx          the dispatcher's link and its PROG_ARRAY
- *   if-IFINDEX-tx, -in           TCX links
+ *   if-IFINDEX-tx                TCX links
  *   if-IFINDEX-clsact            before Linux 6.6: a mark that clsact filters are to be swept
  */
 #include "hooker/transport/internal.h"
@@ -131,7 +131,7 @@ static int remove_one(const char *path, const char *name, void *arg)
 	if (ends_with(name, "-clsact")) {
 		if (sscanf(name, "if-%d-", &ifindex) == 1)
 			hk_tc_sweep(ifindex);
-	} else if (ends_with(name, "-tx") || ends_with(name, "-in") || ends_with(name, "-xdp")) {
+	} else if (ends_with(name, "-tx") || ends_with(name, "-xdp")) {
 		/* Removing the last reference detaches too, but from a work queue, some time later. */
 		fd = bpf_obj_get(path);
 		if (fd >= 0) {
@@ -145,7 +145,7 @@ static int remove_one(const char *path, const char *name, void *arg)
 
 int hk_transport_unpin(const char *dir)
 {
-	static const char *const order[] = { "-tx", "-clsact", "-xdp", "-in", "" };
+	static const char *const order[] = { "-tx", "-clsact", "-xdp", "" };
 	char parent[PATH_MAX], *slash;
 	int err = 0;
 
@@ -204,7 +204,6 @@ int hk_pins_create(struct hk_deployment *deployment, const char *dir)
 int hk_pins_add_interface(struct hk_deployment *deployment, const struct deployed_interface *iface)
 {
 	const char *dir = deployment->pin_dir;
-	bool clsact = false;
 	int err = 0;
 
 	if (iface->own_dispatch) {
@@ -213,16 +212,9 @@ int hk_pins_add_interface(struct hk_deployment *deployment, const struct deploye
 			      pin(hk_dispatch_link_fd(iface->dispatch), dir, "if-%d-xdp",
 				  iface->ifindex);
 	}
-	if (!err && iface->in) {
-		clsact = hk_tc_fd(iface->in) < 0;
-		if (!clsact)
-			err = pin(hk_tc_fd(iface->in), dir, "if-%d-in", iface->ifindex);
-	}
 	if (!err && iface->tx && hk_tc_fd(iface->tx) >= 0)
 		err = pin(hk_tc_fd(iface->tx), dir, "if-%d-tx", iface->ifindex);
-	else if (iface->tx)
-		clsact = true;
-	if (!err && clsact)
+	else if (!err && iface->tx)
 		err = pin(deployment->entry_fd, dir, "if-%d-clsact", iface->ifindex);
 	return err;
 }
@@ -271,8 +263,6 @@ static int open_one(const char *path, const char *name, void *arg)
 		iface->tx_kind = "tcx";
 	else if (ends_with(name, "-clsact"))
 		iface->tx_kind = "clsact";
-	else if (ends_with(name, "-in"))
-		iface->has_in = true;
 	return 0;
 }
 

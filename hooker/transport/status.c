@@ -124,7 +124,7 @@ static json_t *reasons_status(const struct hk_deployment *deployment,
 
 static json_t *step_status(const struct hk_deployment *deployment, const struct hk_step_desc *step)
 {
-	static const char *const hooks[] = { "xdp", "tc-egress", "tc-ingress" };
+	static const char *const hooks[] = { "xdp", "tc-egress" };
 	struct bpf_prog_info info;
 	uint64_t packets = 0;
 	unsigned int slot = 0;
@@ -155,8 +155,8 @@ static json_t *interface_status(const struct deployed_interface *iface)
 		xdp = query.attach_mode == XDP_ATTACHED_DRV ? "native" :
 		      query.attach_mode == XDP_ATTACHED_SKB ? "generic" :
 							      "none";
-	return json_pack("{s:s, s:i, s:s, s:s, s:b}", "name", name, "ifindex", iface->ifindex,
-			 "xdp", xdp, "tc_egress", tx ? tx : "none", "tc_ingress", iface->has_in);
+	return json_pack("{s:s, s:i, s:s, s:s}", "name", name, "ifindex", iface->ifindex, "xdp",
+			 xdp, "tc_egress", tx ? tx : "none");
 }
 
 static json_t *ports_status(const struct hk_deployment *deployment)

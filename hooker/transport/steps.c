@@ -9,7 +9,6 @@
 const char *const hk_step_maps[HK_STEP_HOOKS] = {
 	[HK_STEP_RX] = "hk_rx_steps",
 	[HK_STEP_TX] = "hk_tx_steps",
-	[HK_STEP_IN] = "hk_in_steps",
 };
 
 int hk_map_fd(const struct hk_deployment *deployment, const char *name)

@@ -92,8 +92,8 @@ struct hk_deploy_times { /* milliseconds */
 
 /**
  * Loads @desc's object and attaches its chains: the XDP chain in the dispatcher's
- * HK_RX_SECOND(protocol), tc egress, and tc ingress where the interface may pass on packets whose
- * checksum nobody has computed (veth, generic XDP).
+ * HK_RX_SECOND(protocol), and tc egress. Map hk_unfinished has the interfaces that may pass on packets
+ * whose checksum nobody has computed (veth, generic XDP).
  *
  * -EEXIST: it is deployed under that pin_dir already. -EBUSY: another XDP program is attached.
  * -EOPNOTSUPP: an interface is not Ethernet. -ENOEXEC: clang failed, and printed why. -ENOPKG: there

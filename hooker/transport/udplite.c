@@ -27,20 +27,12 @@ static const struct hk_step_reason coverage[] = {
 
 static const struct hk_step_reason verify[] = {
 	{ 1, true, "checksum-bad" },
-	{ 2, false, "checksum-bad-or-unfinished" },
+	{ 2, false, "checksum-unfinished" },
 	CHANGED,
 	{ 0 },
 };
 
 static const struct hk_step_reason deliver[] = { CHANGED, { 0 } };
-
-static const struct hk_step_reason unfinished[] = {
-	{ 2, true, "checksum-bad" },
-	CHANGED,
-	{ 0 },
-};
-
-static const struct hk_step_reason finish[] = { CHANGED, { 0 } };
 
 static const struct hk_step_reason classify[] = {
 	{ 1, false, "not-udp" },
@@ -68,8 +60,6 @@ static const struct hk_step_desc steps[] = {
 	{ "coverage", "hk_lite_cover", HK_STEP_RX, coverage },
 	{ "verify", "hk_lite_verify", HK_STEP_RX, verify },
 	{ "deliver", "hk_lite_deliver", HK_STEP_RX, deliver },
-	{ "unfinished", "hk_lite_unfin", HK_STEP_IN, unfinished },
-	{ "finish", "hk_lite_finish", HK_STEP_IN, finish },
 	{ "classify", "hk_lite_class", HK_STEP_TX, classify },
 	{ "header", "hk_lite_header", HK_STEP_TX, header },
 	{ "checksum", "hk_lite_check", HK_STEP_TX, checksum },
