@@ -127,19 +127,17 @@ int hk_lite_cover(struct xdp_md *ctx)
  * (CHECKSUM_PARTIAL). Device or kernel will add up the whole datagram, including this, and write the complement: so it is the
  * pseudo-header's sum minus that of the @rest, which UDP-Lite does not cover, and the result is the partial checksum after all.
  */
-static __always_inline __u16 unfinished_field(const struct hk_lite_view *view, __u32 covered,
-					      int rest)
+static __always_inline __u16 unfinished_field(__u64 pseudo, __u32 covered, int rest)
 {
-	return hk_csum_fold(hk_pseudo_sum(view, HK_LITE_PROTOCOL) +
-			    (__u16)~hk_sum_behind(rest, covered));
+	return hk_csum_fold(pseudo + (__u16)~hk_sum_behind(rest, covered));
 }
 
 /*
  * Between network namespaces of one machine a packet may arrive before anybody computed its checksum: nothing will, unless it
- * leaves the machine. It looks like that, on an interface where that happens. It may be a damaged one, by a chance of 1 in
- * 65,536: delivered with UDP's checksum it is verified again by UDP, which knows whether the checksum is finished.
+ * leaves the machine. It looks like that, on an interface where that happens.
  */
-static __always_inline bool looks_unfinished(struct xdp_md *ctx, const struct hk_lite_view *view)
+static __always_inline bool looks_unfinished(struct xdp_md *ctx, const struct hk_lite_view *view,
+					     __u64 pseudo)
 {
 	__u32 covered = hk_lite_covered(view), ifindex = ctx->ingress_ifindex;
 	__u16 check = view->lite->check;
@@ -149,29 +147,38 @@ static __always_inline bool looks_unfinished(struct xdp_md *ctx, const struct hk
 		return false;
 	if (covered < view->len)
 		rest = hk_xdp_range(ctx, view->offset + covered, view->len - covered);
-	return rest >= 0 && unfinished_field(view, covered, rest) == check;
+	return rest >= 0 && unfinished_field(pseudo, covered, rest) == check;
+}
+
+/* Is the checksum right, and finished? Negative: the packet is not what the step before saw. */
+static __always_inline int sums_up(struct xdp_md *ctx, const struct hk_lite_view *view,
+				   __u64 pseudo)
+{
+	__u32 covered = hk_lite_covered(view);
+	int range;
+
+	if (covered > view->len)
+		return -1;
+	range = hk_xdp_range(ctx, view->offset, covered);
+	return range < 0 ? -1 : hk_csum_fold(pseudo + range) == 0xffff;
 }
 
 SEC("xdp")
 int hk_lite_verify(struct xdp_md *ctx)
 {
 	struct hk_lite_view view;
-	__u32 covered;
-	__u64 sum;
-	int range;
+	__u64 pseudo;
+	int good;
 
 	if (hk_lite_look_xdp(ctx, HK_LITE_PROTOCOL, &view))
 		return hk_rx_end(RX_VERIFY, CHANGED, XDP_PASS);
-	covered = hk_lite_covered(&view);
-	if (covered > view.len)
-		return hk_rx_end(RX_VERIFY, CHANGED, XDP_PASS);
-	if (looks_unfinished(ctx, &view))
+	pseudo = hk_pseudo_sum(&view, HK_LITE_PROTOCOL);
+	if (looks_unfinished(ctx, &view, pseudo))
 		return hk_rx_next_as(ctx, RX_VERIFY, UNFINISHED);
-	sum = hk_pseudo_sum(&view, HK_LITE_PROTOCOL);
-	range = hk_xdp_range(ctx, view.offset, covered);
-	if (range < 0)
+	good = sums_up(ctx, &view, pseudo);
+	if (good < 0)
 		return hk_rx_end(RX_VERIFY, CHANGED, XDP_PASS);
-	if (hk_csum_fold(sum + range) != 0xffff)
+	if (!good)
 		return hk_rx_end(RX_VERIFY, BAD_CHECKSUM, XDP_DROP);
 	return hk_rx_next(ctx, RX_VERIFY);
 }
@@ -215,6 +222,7 @@ int hk_lite_deliver(struct xdp_md *ctx)
 {
 	struct hk_lite_view view;
 	struct hk_lite_port *port;
+	__u64 pseudo;
 	int check = 0;
 
 	if (hk_lite_look_xdp(ctx, HK_LITE_PROTOCOL, &view))
@@ -222,14 +230,18 @@ int hk_lite_deliver(struct xdp_md *ctx)
 	port = lite_port(view.lite->dest);
 	if (!port)
 		return hk_rx_end(RX_DELIVER, CHANGED, XDP_PASS);
-	/*
-	 * Never without one where it costs nothing: UDP GRO joins only datagrams that have it. Of an unfinished one UDP
-	 * believes any; should it be none, the checksum is what UDP finds out by.
-	 */
-	if (hk_lite_covered(&view) == view.len) {
+	pseudo = hk_pseudo_sum(&view, HK_LITE_PROTOCOL);
+	if (looks_unfinished(ctx, &view, pseudo) && !sums_up(ctx, &view, pseudo)) {
+		/*
+		 * What UDP expects of an unfinished datagram: the pseudo-header's sum. It knows whether it is one, and adds
+		 * up what is not; so a damaged one that looks like it (1 in 65,536) is found out.
+		 */
+		check = hk_csum_fold(pseudo + (__u32)~bpf_htonl(HK_LITE_PROTOCOL) +
+				     bpf_htonl(HK_UDP_PROTOCOL));
+	} else if (hk_lite_covered(&view) == view.len) {
+		/* Never without one where it costs nothing: UDP GRO joins only datagrams that have it. */
 		check = udp_checksum_whole(&view);
-	} else if ((view.v6 && !(port->flags & HK_LITE_NO_CHECK6)) ||
-		   looks_unfinished(ctx, &view)) {
+	} else if (view.v6 && !(port->flags & HK_LITE_NO_CHECK6)) {
 		check = udp_checksum(ctx, &view);
 		if (check < 0)
 			return hk_rx_end(RX_DELIVER, CHANGED, XDP_PASS);
@@ -273,7 +285,8 @@ static __always_inline int unfinished_check(struct __sk_buff *skb, const struct 
 		return -1;
 	if (covered < view->len)
 		rest = hk_tc_range(skb, view->offset + covered, view->len - covered);
-	return rest < 0 ? -1 : unfinished_field(view, covered, rest);
+	return rest < 0 ? -1 :
+			  unfinished_field(hk_pseudo_sum(view, HK_LITE_PROTOCOL), covered, rest);
 }
 
 /* ---------------------------------------------------------------- send */

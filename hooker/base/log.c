@@ -15,7 +15,7 @@
 static const char *const words[] = { "error", "warning", "info", "debug" };
 static const int priorities[] = { 3, 4, 6, 7 }; /* of syslog */
 
-static enum hk_log_level log_level = HK_LOG_INFO;
+static enum hk_log_level log_level = HK_LOG_INFO; /* atomic: changed while threads run */
 static bool to_journal;
 static json_t *errors;
 
@@ -45,7 +45,7 @@ static void keep_error(const char *format, va_list args)
 
 static void print(enum hk_log_level level, const char *word, const char *format, va_list args)
 {
-	if (level > log_level)
+	if (level > __atomic_load_n(&log_level, __ATOMIC_RELAXED))
 		return;
 	if (to_journal)
 		fprintf(stderr, "<%d>", priorities[level]);
@@ -91,16 +91,21 @@ json_t *hk_log_errors(void)
 /* libbpf reports as warnings what is merely a probe that failed; callers report real errors. */
 static int libbpf_print(enum libbpf_print_level level, const char *format, va_list args)
 {
-	if ((int)level + 2 > (int)log_level)
+	if ((int)level + 2 > (int)__atomic_load_n(&log_level, __ATOMIC_RELAXED))
 		return 0;
 	if (to_journal)
 		fprintf(stderr, "<%d>", priorities[HK_LOG_DEBUG]);
 	return vfprintf(stderr, format, args);
 }
 
+void hk_log_limit(enum hk_log_level level)
+{
+	__atomic_store_n(&log_level, level, __ATOMIC_RELAXED);
+}
+
 void hk_log_setup(enum hk_log_level level)
 {
-	log_level = level;
+	hk_log_limit(level);
 	to_journal = is_journal(STDERR_FILENO);
 	libbpf_set_print(libbpf_print);
 }

@@ -13,6 +13,9 @@ enum hk_log_level { HK_LOG_ERROR, HK_LOG_WARN, HK_LOG_INFO, HK_LOG_DEBUG };
  */
 void hk_log_setup(enum hk_log_level level);
 
+/* Another highest level, from any thread. */
+void hk_log_limit(enum hk_log_level level);
+
 /* The level that "error", "warning", "info" or "debug" names, or -1. */
 int hk_log_level(const char *word);
 

@@ -77,7 +77,7 @@ static void merge(const struct daemon *daemon, struct hk_options *options,
 static int apply(struct daemon *daemon, const struct hk_options *options)
 {
 	daemon->settings->options = *options;
-	hk_log_setup(options->log_level);
+	hk_log_limit(options->log_level);
 	return hk_attach_configure(daemon->attach, options->datapath, options->transport,
 				   options->coverage);
 }

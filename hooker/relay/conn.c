@@ -72,6 +72,7 @@ int conn_open(struct loop *loop, const struct hk_event *event)
 	conn->backlog = evbuffer_new();
 	conn->timer = evtimer_new(loop->base, conn_on_timer, conn);
 	HASH_ADD(hh, loop->conns, id, sizeof(conn->id), conn);
+	__atomic_add_fetch(&loop->relay->open, 1, __ATOMIC_RELAXED);
 	if (!conn->carrier || !conn->rdt || !conn->backlog || !conn->timer ||
 	    (event->slot != HK_SLOT_NONE && pair_take(conn, event->slot))) {
 		loop->stats.refused++;
@@ -137,6 +138,7 @@ void conn_destroy(struct conn *conn)
 	pair_release(conn);
 	link_forget(conn);
 	HASH_DEL(conn->loop->conns, conn);
+	__atomic_sub_fetch(&conn->loop->relay->open, 1, __ATOMIC_RELAXED);
 	if (conn->timer)
 		event_free(conn->timer);
 	if (conn->backlog)

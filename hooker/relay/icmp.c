@@ -55,12 +55,16 @@ static void quoted(struct loop *loop, const struct carrier *refused, uint8_t cod
 		fallback_refused(conn, relay_now());
 }
 
-/* Which sent to @port, in network byte order, by @protocol. NULL: none of ours. */
+/*
+ * Which sent to @port, in network byte order. NULL: none of ours. Who refuses on this host, or on the peer's behind XDP, sees
+ * UDP-Lite as UDP.
+ */
 static const struct carrier *carrier_of(const struct loop *loop, uint8_t protocol, uint16_t port)
 {
 	if (protocol == IPPROTO_UDP && port == htons(HK_RELAY_PORT))
 		return loop->udp;
-	if (protocol == IPPROTO_UDPLITE && port == htons(HK_RELAY_LITE_PORT))
+	if ((protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE) &&
+	    port == htons(HK_RELAY_LITE_PORT))
 		return loop->udplite;
 	return NULL;
 }
@@ -84,7 +88,8 @@ static void input(struct loop *loop, const uint8_t *bytes, size_t len)
 	at += sizeof(icmp);
 	memcpy(&inner, bytes + at, sizeof(inner));
 	at += inner.ihl * 4;
-	if (icmp.type != ICMP_DEST_UNREACH || at + 8 > len)
+	if (icmp.type != ICMP_DEST_UNREACH || at + 8 > len ||
+	    loop_of(inner.daddr, loop->relay->loop_count) != loop->index)
 		return;
 	memcpy(ports, bytes + at, sizeof(ports));
 	carrier = carrier_of(loop, inner.protocol, ports[1]);
@@ -128,6 +133,13 @@ int icmp_open(struct icmp **out, struct loop *loop)
 		return -ENOMEM;
 	icmp->loop = loop;
 	icmp->fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMP);
+	if (icmp->fd < 0 && errno == EPERM) {
+		if (!loop->index)
+			hk_warn("without CAP_NET_RAW a path that refuses datagrams is noticed by "
+				"their silence");
+		*out = icmp;
+		return 0;
+	}
 	if (icmp->fd < 0 || setsockopt(icmp->fd, SOL_RAW, ICMP_FILTER, &only, sizeof(only))) {
 		err = -errno;
 		hk_error("can't listen to ICMP: %s", strerror(-err));

@@ -80,7 +80,10 @@ struct hk_relay {
 	struct look_bpf *look;
 	struct pairs *pairs;
 	struct workers *workers;
-	uint64_t memory, memory_peak; /* bytes of all connections; atomic */
+	/* Atomic: */
+	uint64_t memory, memory_peak; /* bytes of all connections */
+	unsigned int open;	      /* connections */
+	unsigned int polling;	      /* loops that do, see spin.c */
 	unsigned int loop_count;
 	struct loop *loops[HK_LOOPS_MAX];
 };
@@ -106,6 +109,14 @@ void loop_settle(struct loop *loop);
 int loop_bind(const struct loop *loop, int fd, uint16_t port);
 /* What a remote host sends there is for the socket of the loop that loop_of() gives it. Call once @fd receives. */
 int loop_share(const struct loop *loop, int fd);
+
+/* ---- relay.c ---- */
+
+/*
+ * In loop 0: the header of a delivery could not be read by hk_deliver, so it came back here, whichever loop it was of. That
+ * connection fails, for its loop believes it delivered.
+ */
+void relay_bounced(struct hk_relay *relay, const struct sock_key *key, uint32_t local_isn);
 
 /* ---- workers.c: a thread for each loop but the first ---- */
 

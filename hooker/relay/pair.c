@@ -66,8 +66,10 @@ int pair_take(struct conn *conn, uint32_t slot)
 		return -EINVAL;
 	pair->readable =
 		event_new(conn->loop->base, pair->a, EV_READ | EV_PERSIST, on_readable, pair);
-	if (!pair->readable || event_add(pair->readable, NULL))
+	if (!pair->readable || event_add(pair->readable, NULL)) {
+		pairs_return(conn->loop, slot);
 		return -ENOMEM;
+	}
 	pair->conn = conn;
 	conn->slot = slot;
 	conn->reading = true;

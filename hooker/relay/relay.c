@@ -25,7 +25,7 @@ static int open_loops(struct hk_relay *relay, struct event_base *base)
 	unsigned int i;
 	int err = 0;
 
-	/* In order: the sockets of a port are chosen by their place in it (loop_share_port()). */
+	/* In order: the sockets of a port are chosen by their place in it (loop_share()). */
 	for (i = 0; !err && i < relay->loop_count; i++)
 		err = loop_open(&relay->loops[i], relay, i, i ? NULL : base);
 	return err;
@@ -127,6 +127,19 @@ static struct conn *find(const struct hk_relay *relay, const struct sock_key *ke
 			 uint32_t local_isn)
 {
 	return conn_find(relay->loops[loop_of(key->dst_ip4, relay->loop_count)], key, local_isn);
+}
+
+void relay_bounced(struct hk_relay *relay, const struct sock_key *key, uint32_t local_isn)
+{
+	struct conn *conn;
+
+	hk_relay_pause(relay);
+	conn = find(relay, key, local_isn);
+	if (conn) {
+		conn_fail(conn, HK_CODE_RST, HK_REASON_NONE);
+		loop_settle(conn->loop);
+	}
+	hk_relay_resume(relay);
 }
 
 bool hk_relay_flow_moved(struct hk_relay *relay, const struct sock_key *key, uint32_t local_isn,

@@ -130,7 +130,8 @@ static uint64_t silence_due(const struct conn *conn)
 	    rdt_state(conn->rdt, conn->heard_at) != RDT_OPEN)
 		return RDT_NEVER;
 	/* Many take longer: asking must not become the main work. */
-	wait = IDLE_NS * (1 + HASH_COUNT(conn->loop->conns) / IDLE_MANY);
+	wait = IDLE_NS *
+	       (1 + __atomic_load_n(&conn->loop->relay->open, __ATOMIC_RELAXED) / IDLE_MANY);
 	return (conn->heard_at > conn->asked_at ? conn->heard_at : conn->asked_at) + wait;
 }
 

@@ -21,6 +21,7 @@ struct work { /* done so far; grows only */
 struct spin {
 	struct loop *loop;
 	double limit_ms;
+	unsigned int most; /* loops that may poll at a time */
 	struct work work;
 	unsigned int run; /* short waits in a row */
 };
@@ -31,12 +32,12 @@ static struct work work_of(const struct loop *loop)
 			      loop->stats.taken_bytes + loop->stats.delivered_bytes };
 }
 
-/* Polling would take from the applications the only processor they have. */
-static bool has_processors(void)
+/* Polling must not take from the applications the only processor they have, nor the last. */
+static unsigned int most_pollers(void)
 {
 	cpu_set_t set;
 
-	return !sched_getaffinity(0, sizeof(set), &set) && CPU_COUNT(&set) > 1;
+	return sched_getaffinity(0, sizeof(set), &set) ? 0 : CPU_COUNT(&set) - 1;
 }
 
 /* Polls until something has been done, or the limit. */
@@ -53,6 +54,17 @@ static void poll_briefly(struct spin *spin, double since)
 	spin->run = 0;
 }
 
+static void poll_if_allowed(struct spin *spin, double since)
+{
+	unsigned int *polling = &spin->loop->relay->polling;
+
+	if (__atomic_add_fetch(polling, 1, __ATOMIC_RELAXED) <= spin->most)
+		poll_briefly(spin, since);
+	else
+		spin->run = 0;
+	__atomic_sub_fetch(polling, 1, __ATOMIC_RELAXED);
+}
+
 static void serve_once(struct spin *spin)
 {
 	struct event_base *base = spin->loop->base;
@@ -60,7 +72,7 @@ static void serve_once(struct spin *spin)
 	struct work work;
 
 	if (spin->run >= PAYS_FROM)
-		poll_briefly(spin, since);
+		poll_if_allowed(spin, since);
 	if (spin->run < PAYS_FROM && !event_base_got_break(base))
 		event_base_loop(base, EVLOOP_ONCE);
 	work = work_of(spin->loop);
@@ -74,9 +86,13 @@ static void serve_once(struct spin *spin)
 
 void spin_loop(struct loop *loop)
 {
-	struct spin spin = { .loop = loop, .limit_ms = loop->options.busy_poll_us / 1e3 };
+	struct spin spin = {
+		.loop = loop,
+		.limit_ms = loop->options.busy_poll_us / 1e3,
+		.most = most_pollers(),
+	};
 
-	if (!loop->options.busy_poll_us || !has_processors()) {
+	if (!loop->options.busy_poll_us || !spin.most) {
 		event_base_dispatch(loop->base);
 		return;
 	}

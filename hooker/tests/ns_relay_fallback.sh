@@ -38,6 +38,23 @@ moves()
 		"$(stat server relay.fallbacks.stall_max_ms)" >&3
 }
 
+# The same, but who refuses is the peer's own firewall. Behind XDP it sees UDP-Lite as UDP.
+refused_at_peer()
+{
+	local status=0
+	on client nft -f - <<-END
+		table inet guard {
+			chain input {
+				type filter hook input priority 0
+				udp dport { 18507, 18508 } quota over 5 mbytes reject
+			}
+		}
+	END
+	moves "" icmp-unreachable || status=1
+	on client nft delete table inet guard
+	return $status
+}
+
 # flow_of PORT CONDITION: the client's connection to that port, if it looks so in `hooker flows`.
 flow_of()
 {
@@ -179,7 +196,7 @@ stray_reset()
 }
 
 exec 3>&1
-plan 22
+plan 24
 hosts_up
 for transport in udp:17 udplite:136; do
 	number=${transport#*:} transport=${transport%:*}
@@ -193,6 +210,7 @@ for transport in udp:17 udplite:136; do
 		swallowed after 500 bytes towards the server|oifname "to-server" PROTO quota over 500 bytes drop|blackhole
 		refused after 5 MB|PROTO quota over 5 mbytes reject with icmp type admin-prohibited|icmp-unreachable
 	END
+	ok "$transport refused by the peer's firewall after 5 MB" refused_at_peer
 	is "$transport: what ICMP says of one datagram costs no other" "$(stat server "relay.$transport.send_errors")" 0
 done
 restart --transport udp --remember 0
