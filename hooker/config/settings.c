@@ -323,6 +323,10 @@ int hk_settings_check(const struct hk_options *options, char *error, size_t size
 		snprintf(error, size, "paper is for the relay");
 		return KEY_PAPER;
 	}
+	if (options->paper && options->loops > 1) {
+		snprintf(error, size, "paper has one redirection socket for all, and so one loop");
+		return KEY_LOOPS;
+	}
 	if (options->memory &&
 	    options->memory < (options->connection_memory ?: HK_CONNECTION_MEMORY_DEFAULT)) {
 		snprintf(error, size, "memory is less than connection-memory%s",

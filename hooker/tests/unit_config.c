@@ -166,6 +166,10 @@ static void looks_at_the_whole(void **state)
 			 -EINVAL);
 	assert_errors((const char *const[]){ "2: only the relay has a choice of coverage", NULL });
 	done();
+	assert_int_equal(read_text("paper\nloops 2\n", NULL, 0), -EINVAL);
+	assert_errors((const char *const[]){
+		"2: paper has one redirection socket for all, and so one loop", NULL });
+	done();
 	assert_int_equal(read_text("receive tc\ndatapath none\n", NULL, 0), -EINVAL);
 	assert_errors((const char *const[]){ "1: without a datapath nothing is received", NULL });
 	done();
