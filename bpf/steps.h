@@ -15,6 +15,8 @@ enum hk_step_hook {
 	HK_STEP_HOOKS,
 };
 
+#define HK_UNFINISHED	256 /* places in the array hk_unfinished */
+
 #define HK_STEPS_MAX	8 /* per hook */
 #define HK_STEP_REASONS 16
 /* Per-CPU array hk_step_count. Reason 0: packets the step handed on (the last step: finished). */

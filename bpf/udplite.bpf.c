@@ -132,18 +132,23 @@ static __always_inline __u16 unfinished_field(__u64 pseudo, __u32 covered, int r
 	return hk_csum_fold(pseudo + (__u16)~hk_sum_behind(rest, covered));
 }
 
-/*
- * Between network namespaces of one machine a packet may arrive before anybody computed its checksum: nothing will, unless it
- * leaves the machine. It looks like that, on an interface where that happens.
- */
+/* Between network namespaces of one machine a packet may arrive before anybody computed its checksum: nothing will. */
+static __always_inline bool may_be_unfinished(struct xdp_md *ctx)
+{
+	__u32 place = ctx->ingress_ifindex % HK_UNFINISHED;
+	__u32 *expected = bpf_map_lookup_elem(&hk_unfinished, &place);
+
+	return expected && *expected;
+}
+
 static __always_inline bool looks_unfinished(struct xdp_md *ctx, const struct hk_lite_view *view,
 					     __u64 pseudo)
 {
-	__u32 covered = hk_lite_covered(view), ifindex = ctx->ingress_ifindex;
+	__u32 covered = hk_lite_covered(view);
 	__u16 check = view->lite->check;
 	int rest = 0;
 
-	if (!bpf_map_lookup_elem(&hk_unfinished, &ifindex) || covered > view->len)
+	if (covered > view->len)
 		return false;
 	if (covered < view->len)
 		rest = hk_xdp_range(ctx, view->offset + covered, view->len - covered);
@@ -173,7 +178,7 @@ int hk_lite_verify(struct xdp_md *ctx)
 	if (hk_lite_look_xdp(ctx, HK_LITE_PROTOCOL, &view))
 		return hk_rx_end(RX_VERIFY, CHANGED, XDP_PASS);
 	pseudo = hk_pseudo_sum(&view, HK_LITE_PROTOCOL);
-	if (looks_unfinished(ctx, &view, pseudo))
+	if (may_be_unfinished(ctx) && looks_unfinished(ctx, &view, pseudo))
 		return hk_rx_next_as(ctx, RX_VERIFY, UNFINISHED);
 	good = sums_up(ctx, &view, pseudo);
 	if (good < 0)
@@ -217,35 +222,49 @@ static __always_inline int udp_checksum(struct xdp_md *ctx, const struct hk_lite
 	return hk_csum_finish(sum + hk_sum_behind(rest, covered));
 }
 
+/*
+ * What UDP expects of an unfinished datagram: the pseudo-header's sum. It knows whether it is one, and adds up what is not;
+ * so a damaged one that looks like it (1 in 65,536) is found out. 0: it does not look like it, or is finished.
+ */
+static __always_inline __u16 udp_unfinished(struct xdp_md *ctx, const struct hk_lite_view *view)
+{
+	__u64 pseudo = hk_pseudo_sum(view, HK_LITE_PROTOCOL);
+
+	if (!looks_unfinished(ctx, view, pseudo) || sums_up(ctx, view, pseudo))
+		return 0;
+	return hk_csum_fold(pseudo + (__u32)~bpf_htonl(HK_LITE_PROTOCOL) +
+			    bpf_htonl(HK_UDP_PROTOCOL));
+}
+
+/* The checksum by which UDP gets it, 0 = none. Negative: the packet is not what the step before saw. */
+static __always_inline int check_for_udp(struct xdp_md *ctx, const struct hk_lite_view *view,
+					 const struct hk_lite_port *port)
+{
+	int check = may_be_unfinished(ctx) ? udp_unfinished(ctx, view) : 0;
+
+	if (check)
+		return check;
+	/* Never without one where it costs nothing: UDP GRO joins only datagrams that have it. */
+	if (hk_lite_covered(view) == view->len)
+		return udp_checksum_whole(view);
+	return view->v6 && !(port->flags & HK_LITE_NO_CHECK6) ? udp_checksum(ctx, view) : 0;
+}
+
 SEC("xdp")
 int hk_lite_deliver(struct xdp_md *ctx)
 {
 	struct hk_lite_view view;
 	struct hk_lite_port *port;
-	__u64 pseudo;
-	int check = 0;
+	int check;
 
 	if (hk_lite_look_xdp(ctx, HK_LITE_PROTOCOL, &view))
 		return hk_rx_end(RX_DELIVER, CHANGED, XDP_PASS);
 	port = lite_port(view.lite->dest);
 	if (!port)
 		return hk_rx_end(RX_DELIVER, CHANGED, XDP_PASS);
-	pseudo = hk_pseudo_sum(&view, HK_LITE_PROTOCOL);
-	if (looks_unfinished(ctx, &view, pseudo) && !sums_up(ctx, &view, pseudo)) {
-		/*
-		 * What UDP expects of an unfinished datagram: the pseudo-header's sum. It knows whether it is one, and adds
-		 * up what is not; so a damaged one that looks like it (1 in 65,536) is found out.
-		 */
-		check = hk_csum_fold(pseudo + (__u32)~bpf_htonl(HK_LITE_PROTOCOL) +
-				     bpf_htonl(HK_UDP_PROTOCOL));
-	} else if (hk_lite_covered(&view) == view.len) {
-		/* Never without one where it costs nothing: UDP GRO joins only datagrams that have it. */
-		check = udp_checksum_whole(&view);
-	} else if (view.v6 && !(port->flags & HK_LITE_NO_CHECK6)) {
-		check = udp_checksum(ctx, &view);
-		if (check < 0)
-			return hk_rx_end(RX_DELIVER, CHANGED, XDP_PASS);
-	}
+	check = check_for_udp(ctx, &view, port);
+	if (check < 0)
+		return hk_rx_end(RX_DELIVER, CHANGED, XDP_PASS);
 	hk_ip_set_protocol(&view, HK_LITE_PROTOCOL, HK_UDP_PROTOCOL);
 	view.lite->coverage = bpf_htons(view.len); /* UDP's length */
 	view.lite->check = check;

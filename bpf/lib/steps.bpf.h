@@ -33,10 +33,14 @@ struct {
 	__type(value, __u64);
 } hk_step_count SEC(".maps");
 
-/* Interface index -> 1 where packets may come whose checksum nobody has computed; written by userspace. */
+/*
+ * Index of an interface, modulo HK_UNFINISHED -> 1 where packets may come whose checksum nobody has computed; written by
+ * userspace. An array, whose look-up costs a few instructions: it is done for each packet. Two interfaces in one place are
+ * no harm, for what is taken for unfinished is verified again.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 256);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HK_UNFINISHED);
 	__type(key, __u32);
 	__type(value, __u32);
 } hk_unfinished SEC(".maps");

@@ -118,11 +118,11 @@ static int entry_fd(const struct hk_deployment *deployment, const char *name)
 static int expect_unfinished(struct hk_deployment *deployment, __u32 ifindex)
 {
 	int fd = hk_map_fd(deployment, "hk_unfinished");
-	__u32 one = 1;
+	__u32 place = ifindex % HK_UNFINISHED, one = 1;
 
 	if (fd < 0)
 		return 0; /* a transport that needs not know */
-	return bpf_map_update_elem(fd, &ifindex, &one, BPF_ANY) ? -errno : 0;
+	return bpf_map_update_elem(fd, &place, &one, BPF_ANY) ? -errno : 0;
 }
 
 /* Receiving comes first: nobody is to be answered in a protocol that is not understood here yet. */
