@@ -171,6 +171,15 @@ int rdt_reserve(struct rdt_conn *c, size_t want, struct iovec iov[2])
 	return want ? rdt_ring_vec(&c->out, c->write_end, want, iov) : 0;
 }
 
+size_t rdt_write_growth(const struct rdt_conn *c, size_t len)
+{
+	size_t space = rdt_write_space(c);
+
+	if (len > space)
+		len = space;
+	return rdt_ring_growth(&c->out, c->write_end + len - c->una, c->cfg.send_buffer);
+}
+
 void rdt_commit(struct rdt_conn *c, size_t filled)
 {
 	c->write_end += filled;

@@ -167,6 +167,8 @@ ssize_t rdt_writev(struct rdt_conn *conn, const struct iovec *iov, int niov);
  * or -errno as above.
  */
 int rdt_reserve(struct rdt_conn *conn, size_t want, struct iovec iov[2]);
+/* Bytes of memory that taking `len` more, as far as there is space, would add. */
+size_t rdt_write_growth(const struct rdt_conn *conn, size_t len);
 void rdt_commit(struct rdt_conn *conn, size_t filled);
 /* END follows the bytes written so far. HK_CODE_OK = EOF, HK_CODE_RST = a reset after them. */
 int rdt_finish(struct rdt_conn *conn, uint8_t code);

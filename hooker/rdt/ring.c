@@ -7,6 +7,17 @@
 
 #define RING_MIN 4096
 
+uint64_t rdt_ring_growth(const struct rdt_ring *r, uint64_t need, uint64_t most)
+{
+	uint64_t cap = r->cap ? r->cap * 2 : RING_MIN;
+
+	if (need <= r->cap)
+		return 0;
+	while (cap < need)
+		cap *= 2;
+	return (cap < most ? cap : most) - r->cap;
+}
+
 int rdt_ring_reserve(struct rdt_ring *r, uint64_t lo, uint64_t hi_used, uint64_t hi_need,
 		     uint64_t most)
 {
@@ -15,13 +26,9 @@ int rdt_ring_reserve(struct rdt_ring *r, uint64_t lo, uint64_t hi_used, uint64_t
 	uint64_t at = lo;
 	int niov;
 
-	if (hi_need - lo <= r->cap)
+	n.cap = r->cap + rdt_ring_growth(r, hi_need - lo, most);
+	if (n.cap == r->cap)
 		return 0;
-	n.cap = r->cap ? r->cap * 2 : RING_MIN;
-	while (n.cap < hi_need - lo)
-		n.cap *= 2;
-	if (n.cap > most)
-		n.cap = most;
 	n.buf = malloc(n.cap);
 	if (!n.buf)
 		return -ENOMEM;

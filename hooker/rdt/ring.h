@@ -12,6 +12,8 @@ struct rdt_ring {
 	uint64_t cap;
 };
 
+/* By how many bytes it has to grow to hold @need, @most at most. */
+uint64_t rdt_ring_growth(const struct rdt_ring *r, uint64_t need, uint64_t most);
 /*
  * Room for [lo, hi_need), which is @most bytes at most: so large it may become. Bytes [lo, hi_used) are kept. 0 or -ENOMEM
  * with nothing changed.

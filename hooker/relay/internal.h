@@ -255,8 +255,14 @@ uint64_t memory_peak(const struct hk_relay *relay);
 /* Counts what @conn holds now. */
 void memory_update(struct conn *conn);
 void memory_forget(struct conn *conn);
-/* May more be taken from the application? */
-bool memory_may_take(const struct conn *conn);
+/*
+ * May so many bytes more be held? Then they are counted until memory_unreserve(), which has to follow. Else who waits for
+ * them (conn->paused) is looked after soon.
+ */
+bool memory_reserve(struct loop *loop, uint32_t bytes);
+void memory_unreserve(struct loop *loop, uint32_t bytes);
+/* Else: has @conn so little of its application's that a bit more may be taken all the same? */
+bool memory_has_floor(const struct conn *conn);
 /* May this frame be accepted? */
 bool memory_may_buffer(const struct conn *conn, const struct rdt_frame *frame);
 /* Opens or closes the window by what the application has not read. */

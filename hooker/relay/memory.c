@@ -80,14 +80,23 @@ static void account(struct conn *conn)
 	conn->memory = now_held;
 }
 
+/* After those that wait for room. */
+static void look_soon(struct loop *loop)
+{
+	static const struct timeval soon = { .tv_usec = PRESSURE_MS * 1000 };
+
+	if (!evtimer_pending(loop->pressure, NULL))
+		evtimer_add(loop->pressure, &soon);
+}
+
 /* Tells the BPF programs whether there is room, and looks after those that wait for it. */
 static void publish(struct loop *loop)
 {
-	static const struct timeval soon = { .tv_usec = PRESSURE_MS * 1000 }, at_once = { 0 };
+	static const struct timeval at_once = { 0 };
 	bool pressure = under_pressure(loop);
 
-	if (pressure && !evtimer_pending(loop->pressure, NULL))
-		evtimer_add(loop->pressure, &soon);
+	if (pressure)
+		look_soon(loop);
 	if (loop->full == pressure)
 		return;
 	loop->full = pressure;
@@ -111,12 +120,29 @@ void memory_forget(struct conn *conn)
 	publish(conn->loop);
 }
 
-bool memory_may_take(const struct conn *conn)
+bool memory_reserve(struct loop *loop, uint32_t bytes)
+{
+	uint64_t *held = &loop->relay->memory;
+
+	/* Counted before it is used: else every loop could find that there is room, and all take it. */
+	if (!under_pressure(loop)) {
+		if (__atomic_add_fetch(held, bytes, __ATOMIC_RELAXED) <= loop->options.memory)
+			return true;
+		memory_unreserve(loop, bytes);
+	}
+	look_soon(loop);
+	return false;
+}
+
+void memory_unreserve(struct loop *loop, uint32_t bytes)
+{
+	__atomic_sub_fetch(&loop->relay->memory, bytes, __ATOMIC_RELAXED);
+}
+
+bool memory_has_floor(const struct conn *conn)
 {
 	struct rdt_stats stats;
 
-	if (!under_pressure(conn->loop))
-		return true;
 	rdt_stats(conn->rdt, &stats);
 	return stats.in_flight + stats.unsent < FLOOR;
 }

@@ -108,12 +108,16 @@ uint32_t pair_room(const struct conn *conn)
 							   PAIR_FIRST_BUFFER);
 }
 
-/* Raising SO_SNDBUF wakes who waits in B. */
+/* Raising SO_SNDBUF wakes who waits in B. While memory is short it stays as it is. */
 static void grow(struct pair *pair, uint32_t size)
 {
-	if (pair->grown)
+	uint32_t more = 2 * (size - PAIR_FIRST_BUFFER);
+
+	if (pair->grown || !memory_reserve(pair->conn->loop, more))
 		return;
 	pair->grown = true;
+	memory_unreserve(pair->conn->loop, more);
+	memory_update(pair->conn);
 	setsockopt(pair->a, IPPROTO_TCP, TCP_WINDOW_CLAMP, &size, sizeof(size));
 	setsockopt(pair->b, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
 	if (may_wait(pair, false))
@@ -157,13 +161,15 @@ int pair_read(struct conn *conn)
 	/* Nothing is under way: a burst's worth shall leave before the rest is read. */
 	size_t turn = rdt_idle(conn->rdt) ? READ_SIZE_MIN :
 					    memory_pair_buffer(&conn->loop->options);
-	size_t total = 0;
+	uint32_t growth = rdt_write_growth(conn->rdt, turn);
+	bool roomy = memory_reserve(conn->loop, growth);
+	size_t total = 0, most;
 	bool filled;
 	ssize_t got;
 
 	conn->paused = false;
 	for (;;) {
-		if (!memory_may_take(conn)) {
+		if (!roomy && !memory_has_floor(conn)) {
 			conn->paused = true;
 			got = -ENOBUFS;
 			break;
@@ -173,7 +179,8 @@ int pair_read(struct conn *conn)
 			got = -ENOBUFS;
 			break;
 		}
-		got = read_once(conn, pair, conn->read_size < turn ? conn->read_size : turn,
+		most = roomy ? turn - total : READ_SIZE_MIN;
+		got = read_once(conn, pair, conn->read_size < most ? conn->read_size : most,
 				&filled);
 		if (got <= 0)
 			break;
@@ -191,6 +198,9 @@ int pair_read(struct conn *conn)
 			break;
 		}
 	}
+	if (roomy)
+		memory_unreserve(conn->loop, growth);
+	memory_update(conn);
 	if (total >= READ_SIZE_MIN)
 		grow(pair, memory_pair_buffer(&conn->loop->options));
 	conn->from_app += total;
