@@ -274,6 +274,7 @@ enum hk_redir_slot {
 	HK_REDIR_BOUNCE = 1, /* where an undeliverable message returns to, instead of SK_DROP */
 	HK_REDIR_SLOTS,
 };
+#define HK_REDIR_MAX (HK_LOOPS_MAX * HK_REDIR_SLOTS)
 
 /* Ring buffers of the array hk_rings, one a loop: BPF to Hooker userspace. */
 enum hk_event_type {

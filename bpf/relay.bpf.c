@@ -28,7 +28,7 @@
 /* enum hk_redir_slot, of each loop -> Hooker userspace's sockets. Written by userspace. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKMAP);
-	__uint(max_entries, HK_LOOPS_MAX *HK_REDIR_SLOTS);
+	__uint(max_entries, HK_REDIR_MAX);
 	__type(key, __u32);
 	__type(value, __u64);
 } hk_redir SEC(".maps");

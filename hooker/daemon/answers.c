@@ -86,6 +86,18 @@ json_t *reasons_json(const struct daemon *daemon, bool fell_back)
 
 /* ---- flows ---- */
 
+/* The relay stands still meanwhile, which is asked about each. */
+static void each_flow(const struct daemon *daemon,
+		      int (*act)(void *, const struct hk_flow_key *, const struct hk_flow *),
+		      void *arg)
+{
+	if (daemon->relay)
+		hk_relay_pause(daemon->relay);
+	hk_flows_each(bpf_map__fd(daemon->attach->sockops->maps.hk_flows), act, arg);
+	if (daemon->relay)
+		hk_relay_resume(daemon->relay);
+}
+
 struct flows_reply {
 	const struct daemon *daemon;
 	__u64 cookie; /* only this one; 0 = all */
@@ -117,11 +129,7 @@ static json_t *flows_reply(const struct daemon *daemon, const json_t *request)
 		.list = json_array(),
 	};
 
-	if (daemon->relay)
-		hk_relay_pause(daemon->relay);
-	hk_flows_each(bpf_map__fd(daemon->attach->sockops->maps.hk_flows), add_flow, &reply);
-	if (daemon->relay)
-		hk_relay_resume(daemon->relay);
+	each_flow(daemon, add_flow, &reply);
 	return json_pack("{s:i, s:o}", "schema", 1, "flows", reply.list);
 }
 
@@ -164,12 +172,7 @@ json_t *flow_summary_json(const struct daemon *daemon)
 		.reasons = json_object(),
 	};
 
-	if (daemon->relay)
-		hk_relay_pause(daemon->relay);
-	hk_flows_each(bpf_map__fd(daemon->attach->sockops->maps.hk_flows), add_to_summary,
-		      &summary);
-	if (daemon->relay)
-		hk_relay_resume(daemon->relay);
+	each_flow(daemon, add_to_summary, &summary);
 	return json_pack("{s:i, s:i, s:o, s:o}", "open", summary.total, "closing", summary.closing,
 			 "by_transport", summary.transports, "by_reason", summary.reasons);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The relay as a whole, and its event loops. They share nothing that is written while they run, but: the bound of memory
- * (atomic), the loopback pairs that wait (under a lock), and what is in the kernel.
+ * The relay as a whole, and its event loops. They share nothing that is written while they run, but: sums of
+ * all, as of memory (atomic), the loopback pairs that wait (under a lock), and what is in the kernel.
  */
 #ifndef HOOKER_RELAY_LOOP_H
 #define HOOKER_RELAY_LOOP_H

@@ -198,9 +198,10 @@ int pair_read(struct conn *conn)
 			break;
 		}
 	}
-	if (roomy)
+	if (roomy && growth) {
 		memory_unreserve(conn->loop, growth);
-	memory_update(conn);
+		memory_update(conn);
+	}
 	if (total >= READ_SIZE_MIN)
 		grow(pair, memory_pair_buffer(&conn->loop->options));
 	conn->from_app += total;

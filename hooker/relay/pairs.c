@@ -174,9 +174,22 @@ static void on_decay(evutil_socket_t fd, short what, void *arg)
 				   __ATOMIC_RELAXED);
 }
 
-int pair_maker_open(struct pair_maker **out, struct loop *loop)
+/* One loop makes the first ones, and looks after the promises. */
+static int open_first(struct pair_maker *maker)
 {
 	static const struct timeval decay = { .tv_usec = DECAY_MS * 1000 };
+	struct loop *loop = maker->loop;
+	int ret;
+
+	maker->decay = event_new(loop->base, -1, EV_PERSIST, on_decay, loop->pairs);
+	if (!maker->decay || event_add(maker->decay, &decay))
+		return -ENOMEM;
+	ret = refill(maker, READY_MIN);
+	return ret < 0 ? ret : 0;
+}
+
+int pair_maker_open(struct pair_maker **out, struct loop *loop)
+{
 	struct pair_maker *maker = calloc(1, sizeof(*maker));
 	int err;
 
@@ -185,19 +198,13 @@ int pair_maker_open(struct pair_maker **out, struct loop *loop)
 	maker->loop = loop;
 	maker->loopback.listener = -1;
 	maker->refill = evtimer_new(loop->base, on_refill, maker);
-	if (!loop->index)
-		maker->decay = event_new(loop->base, -1, EV_PERSIST, on_decay, loop->pairs);
-	err = !maker->refill ||
-			      (!loop->index && (!maker->decay || event_add(maker->decay, &decay))) ?
-		      -ENOMEM :
-		      0;
 	/* The bound of what may wait in a pair; accepted sockets inherit it. */
-	err = err   ?:
-		      loopback_listen(&maker->loopback, HK_PAIR_ADDRESS,
-				      memory_pair_buffer(&loop->options));
+	err = maker->refill ? loopback_listen(&maker->loopback, HK_PAIR_ADDRESS,
+					      memory_pair_buffer(&loop->options)) :
+			      -ENOMEM;
 	if (!err && !loop->index)
-		err = refill(maker, READY_MIN);
-	if (err < 0) {
+		err = open_first(maker);
+	if (err) {
 		hk_error("can't make loopback pairs: %s", strerror(-err));
 		pair_maker_close(maker);
 		return err;

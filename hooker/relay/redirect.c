@@ -150,7 +150,7 @@ static void on_bounced(evutil_socket_t fd, short what, void *arg)
 		}
 		if (conn)
 			conn_fail(conn, HK_CODE_RST, HK_REASON_NONE);
-		else if (!loop->index)
+		else if (loop_of(header.key.dst_ip4, loop->relay->loop_count) != loop->index)
 			relay_bounced(loop->relay, &header.key, header.local_isn);
 	}
 	loop_settle(loop);

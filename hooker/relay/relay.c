@@ -90,14 +90,20 @@ static void abort_all(struct loop *loop)
 	loop_settle(loop);
 }
 
-void hk_relay_abort_all(struct hk_relay *relay)
+/* While none of them runs. */
+static void each_loop(struct hk_relay *relay, void (*act)(struct loop *))
 {
 	unsigned int i;
 
 	hk_relay_pause(relay);
 	for (i = 0; i < relay->loop_count; i++)
-		abort_all(relay->loops[i]);
+		act(relay->loops[i]);
 	hk_relay_resume(relay);
+}
+
+void hk_relay_abort_all(struct hk_relay *relay)
+{
+	each_loop(relay, abort_all);
 }
 
 static void leave_udplite(struct loop *loop)
@@ -115,12 +121,7 @@ static void leave_udplite(struct loop *loop)
 
 void hk_relay_leave_udplite(struct hk_relay *relay)
 {
-	unsigned int i;
-
-	hk_relay_pause(relay);
-	for (i = 0; i < relay->loop_count; i++)
-		leave_udplite(relay->loops[i]);
-	hk_relay_resume(relay);
+	each_loop(relay, leave_udplite);
 }
 
 static struct conn *find(const struct hk_relay *relay, const struct sock_key *key,

@@ -19,8 +19,8 @@
 #include "hooker/base/log.h"
 #include "hooker/relay/slice.h"
 
-#define NOTES_BYTES \
-	(1 << 20) /* of fall-backs that the main thread has not heard of; what is more is lost */
+/* Of fall-backs that the main thread has not heard of; what is more is lost. */
+#define NOTES_BYTES (1 << 20)
 
 struct worker {
 	struct workers *workers;

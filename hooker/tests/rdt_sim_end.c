@@ -73,6 +73,24 @@ static bool all_in(const struct sim_end *e)
 	return e->end_seen || e->reset_seen || e->aborted;
 }
 
+static uint64_t memory_of(const struct rdt_conn *conn)
+{
+	struct rdt_stats stats;
+
+	rdt_stats(conn, &stats);
+	return stats.memory;
+}
+
+/* As rdt_write(), which must take as much memory as it said it would. */
+static ssize_t write_some(struct sim *s, struct sim_end *e, size_t n)
+{
+	uint64_t before = memory_of(e->conn), growth = rdt_write_growth(e->conn, n);
+	ssize_t took = rdt_write(e->conn, sim_pattern(e->written + e->pattern), n);
+
+	expect(s, took < 0 || memory_of(e->conn) == before + growth, "a write grew otherwise");
+	return took;
+}
+
 static void app_write(struct sim *s, struct sim_end *e)
 {
 	while (!e->finished && !e->aborted && s->now >= e->write_at) {
@@ -95,7 +113,7 @@ static void app_write(struct sim *s, struct sim_end *e)
 			e->finished = true;
 			return;
 		}
-		took = rdt_write(e->conn, sim_pattern(e->written + e->pattern), n);
+		took = write_some(s, e, n);
 		if (took < 0) {
 			expect(s, e->reset_seen, "write failed without a reset");
 			e->finished = true;
