@@ -7,6 +7,9 @@
 # Before: work, here, root, testbed; WORK/job.sh; fast, a folder in memory. Each mode is an instance of
 # the testbed. What of it cannot be had is noted in broken[MODE] ("unsupported why", "failed why").
 
+# shellcheck source=testbed/lib/signals.sh
+. "$root/testbed/lib/signals.sh"
+
 declare -A daemons=() broken=() ns=() cg=() server=() client=() ifname=()
 declare -A goal=() launch=() # where a mode's client connects to; MODE/HOST: words before the application's command
 declare -a children=() made=()

@@ -16,8 +16,8 @@ fast=''
 . "$work/job.sh"
 shopt -s nullglob
 trap hosts_cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap_exit 130 INT
+trap_exit 143 TERM
 hosts_memory
 mkdir -p "$work/env" "$work/data"
 

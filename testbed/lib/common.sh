@@ -1,6 +1,9 @@
 # Shared by every testbed command: messages, exit codes, the command log, small parsers. Sourced, never run.
 # shellcheck shell=bash disable=SC2034 # its variables are for others
 
+# shellcheck source=/dev/null
+source "${BASH_SOURCE[0]%/*}/signals.sh"
+
 TB_HOSTS=(client router server)
 TB_VERBOSE=${TB_VERBOSE:-0}
 TB_LOG=${TESTBED_LOG:-}

@@ -78,7 +78,7 @@ kernel_build()
 	work=$(mktemp -d "$cache/kernels/.$suite.XXXXXX")
 	# shellcheck disable=SC2064
 	trap "rm -rf -- $(printf %q "$work")" EXIT
-	trap 'exit 130' INT TERM
+	trap_exit 130 INT TERM
 	free=$(df -Pk "$work" | awk 'NR == 2 { print $4 }')
 	((free > 600000)) || tb_fail "$((free / 1024)) MB free in '$cache', a kernel needs 600" "free some, or set XDG_CACHE_HOME"
 	tb_note "preparing kernel $v of Debian $suite (once; kept in $cache)"

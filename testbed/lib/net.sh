@@ -69,8 +69,8 @@ net_up()
 		net_remove
 	fi
 	trap 'net_failed' EXIT
-	trap 'exit 130' INT
-	trap 'exit 143' TERM
+	trap_exit 130 INT
+	trap_exit 143 TERM
 	net_make "$owner"
 	exec {lock}>&-
 	link_measure "${NET_PATH[client]}" "${NET_PATH[server]}" $NET_SERVER

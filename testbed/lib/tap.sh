@@ -1,6 +1,9 @@
 # For shell tests: source it, then `plan N` and N times ok / is / skip. What `defer` was given runs at the end, last first.
 # shellcheck shell=bash disable=SC2034 # its variables are for others
 
+# shellcheck source=testbed/lib/signals.sh
+source "${BASH_SOURCE[0]%/*}/signals.sh"
+
 TAP_N=0 TAP_BAD=0 TAP_PLAN='' TAP_DEFERRED=()
 
 tap_end()
@@ -14,8 +17,8 @@ tap_end()
 	exit "$status"
 }
 trap tap_end EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+trap_exit 130 INT
+trap_exit 143 TERM HUP
 
 # plan N
 plan()

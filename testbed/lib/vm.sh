@@ -279,8 +279,8 @@ vm_workdir()
 	VM_PIDS=()
 	VM_REPO=$(cd -- "$TB_DIR/.." && pwd -P)
 	trap vm_cleanup EXIT
-	trap 'exit 130' INT
-	trap 'exit 143' TERM HUP
+	trap_exit 130 INT
+	trap_exit 143 TERM HUP
 	for VM_DIR in "${TMPDIR:-/tmp}"/testbed-vm.*; do
 		# Left by a run that was killed: its number is in the name.
 		old=${VM_DIR##*/testbed-vm.}

@@ -14,6 +14,9 @@
 #
 # An adapter defines ABOUT, PROGRAMS and peer_run HOST, and if it needs them peer_stop, peer_launch, peer_connect.
 
+# shellcheck source=testbed/lib/signals.sh
+. "${BASH_SOURCE[0]%/*}/../../../testbed/lib/signals.sh"
+
 ABOUT='' PROGRAMS=()
 peer_stop() { :; }
 peer_launch() { :; }
@@ -41,7 +44,7 @@ peer_module() { # NAME TRY…: the kernel has it, or gets it now
 
 # `ready` is said by peer_run: only it knows when.
 peer_wait() {
-	trap 'exit 0' INT TERM
+	trap_exit 0 INT TERM
 	while :; do sleep infinity & wait $! || :; done
 }
 
@@ -76,7 +79,7 @@ peer_main() {
 		[[ ${2-} == @(client|server) ]] || peer_die 2 "run takes client or server, not '${2-}'"
 		peer_check
 		trap peer_finish EXIT
-		trap 'exit 0' INT TERM
+		trap_exit 0 INT TERM
 		peer_run "$2"
 		;;
 	*) peer_die 2 "usage: ${0##*/} about | programs | run HOST | launch HOST | connect" ;;
