@@ -150,7 +150,11 @@ broken:
 	return SK_DROP;
 }
 
-/* sendmsg() of Hooker userspace on the redirection socket: pop the header, hand to the application. */
+/*
+ * sendmsg() of Hooker userspace on the redirection socket: pop the header, hand to the application. A run sees 17
+ * elements at most. Those are 32 KiB each, but 4 KiB where memory is fragmented: then what is left of the message comes
+ * without its header, and bpf_msg_apply_bytes() makes it follow without another run.
+ */
 SEC("sk_msg")
 int hk_deliver(struct sk_msg_md *msg)
 {
@@ -174,12 +178,14 @@ int hk_deliver(struct sk_msg_md *msg)
 	if (!flow || flow->local_isn != header.local_isn ||
 	    bpf_msg_redirect_hash(msg, &hk_apps, &key, BPF_F_INGRESS) != SK_PASS) {
 		hk_counter_inc(HK_COUNT_MSG_BOUNCED);
+		bpf_msg_apply_bytes(msg, sizeof(header) + header.length);
 		return bpf_msg_redirect_map(msg, &hk_redir,
 					    hk_loop_of(&key) * HK_REDIR_SLOTS + HK_REDIR_BOUNCE,
 					    BPF_F_INGRESS);
 	}
 	if (bpf_msg_pop_data(msg, 0, sizeof(header), 0))
 		goto malformed;
+	bpf_msg_apply_bytes(msg, header.length);
 	hk_counter_inc(HK_COUNT_MSG_DELIVERED);
 	return SK_PASS;
 malformed:

@@ -295,7 +295,7 @@ json_t *carrier_stats_json(const struct carrier *carrier);
 
 /* ---- input.c: frames of any carrier to their connections ---- */
 
-#define DELIVERY_BATCH 64 /* frames handed to an application at once */
+#define DELIVERY_BATCH 180 /* frames handed to an application at once */
 
 /* Bytes that arrived in order and await one delivery to one application. */
 struct pending {

@@ -22,9 +22,9 @@
 
 #define READ_SIZE   (512 * 1024)
 #define READ_ROUNDS 8 /* then let other sockets have their turn */
-/* One run of an SK_MSG program sees 17 elements of at most 32 KiB; a message must fit one run. */
 #define DELIVER_MAX (256 * 1024)
-#define DELIVER_IOV 64
+/* One run of hk_deliver is enough for so much, even where memory is so fragmented that its 17 elements have 4 KiB. */
+#define DELIVER_ONCE (60 * 1024)
 
 struct redirect {
 	struct loop *loop;
@@ -37,6 +37,7 @@ struct redirect {
 	size_t have;		     /* bytes at the start of buffer: an incomplete header */
 	uint8_t *buffer;
 	uint64_t empty_at; /* when there was last nothing left to read */
+	bool midway;	   /* the kernel may expect the rest of a message that failed */
 };
 
 static int loopback_pair(int pair[2])
@@ -156,10 +157,30 @@ static void on_bounced(evutil_socket_t fd, short what, void *arg)
 	loop_settle(loop);
 }
 
+/*
+ * Of a message that failed after its first run the kernel may still expect the rest, for which it would take the next
+ * one. Taken out of the map and put back the socket has forgotten. Not where it is shared: what applications have sent
+ * and nobody has read would be forgotten, too.
+ */
+static int begin_anew(struct redirect *redirect)
+{
+	uint32_t slot = redirect->loop->index * HK_REDIR_SLOTS + HK_REDIR_SOCKET;
+	int map = bpf_map__fd(redirect->loop->attach->relay->maps.hk_redir), err;
+
+	/* Absent: the second step failed last time. */
+	if (bpf_map_delete_elem(map, &slot) && errno != ENOENT && errno != EINVAL)
+		return -errno;
+	err = map_socket(redirect->loop, HK_REDIR_SOCKET, redirect->app_side);
+	if (!err)
+		redirect->midway = false;
+	return err;
+}
+
 ssize_t redirect_deliver(struct redirect *redirect, struct conn *conn, const struct iovec *iov,
 			 int niov)
 {
-	struct iovec vec[DELIVER_IOV + 1];
+	size_t most = redirect->loop->attach->shared ? DELIVER_ONCE : DELIVER_MAX;
+	struct iovec vec[DELIVERY_BATCH + 1];
 	struct hk_msg_header header = {
 		.key = conn->id.key,
 		.local_isn = conn->id.local_isn,
@@ -169,10 +190,14 @@ ssize_t redirect_deliver(struct redirect *redirect, struct conn *conn, const str
 	ssize_t sent;
 	int n;
 
-	for (n = 0; n < niov && n < DELIVER_IOV && total < DELIVER_MAX; n++) {
+	if (redirect->midway && begin_anew(redirect)) {
+		redirect->loop->stats.retries++;
+		return 0;
+	}
+	for (n = 0; n < niov && n < DELIVERY_BATCH && total < most; n++) {
 		vec[n + 1] = iov[n];
-		if (vec[n + 1].iov_len > DELIVER_MAX - total)
-			vec[n + 1].iov_len = DELIVER_MAX - total;
+		if (vec[n + 1].iov_len > most - total)
+			vec[n + 1].iov_len = most - total;
 		total += vec[n + 1].iov_len;
 	}
 	header.length = total;
@@ -184,6 +209,7 @@ ssize_t redirect_deliver(struct redirect *redirect, struct conn *conn, const str
 		redirect->loop->stats.delivered_bytes += total;
 		return total;
 	}
+	redirect->midway = total > DELIVER_ONCE;
 	if (sent < 0 && (errno == EAGAIN || errno == ENOMEM || errno == ENOBUFS)) {
 		redirect->loop->stats.retries++;
 		return 0;
