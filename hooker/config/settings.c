@@ -51,7 +51,7 @@ const struct argp_option hk_setting_options[] = {
 	  "has no native XDP; for relay tc ingress from Linux 6.6 on, but XDP with UDP-Lite or --paper)",
 	  0 },
 	{ "connection-memory", KEY_CONNECTION_MEMORY, "BYTES", 0,
-	  "Relay: what one connection may hold, 4M to 2G; K, M and G are understood (default: 12M)",
+	  "Relay: what one connection may hold, 4M to 2G; K, M and G are understood (default: 16M)",
 	  0 },
 	{ "memory", KEY_MEMORY, "BYTES", 0,
 	  "Relay: what all connections may hold; beyond it new ones stay plain TCP (default: a "
@@ -330,7 +330,7 @@ int hk_settings_check(const struct hk_options *options, char *error, size_t size
 	if (options->memory &&
 	    options->memory < (options->connection_memory ?: HK_CONNECTION_MEMORY_DEFAULT)) {
 		snprintf(error, size, "memory is less than connection-memory%s",
-			 options->connection_memory ? "" : ", which is 12M");
+			 options->connection_memory ? "" : ", which is 16M");
 		return KEY_MEMORY;
 	}
 	return 0;

@@ -14,26 +14,27 @@
 #define POLL_SLOW_NS	(20 * POLL_NS)
 #define POLL_FAST_FOR	200 /* fast polls in a row without any change */
 #define PAIR_BUFFER_MAX (1024 * 1024)
+#define PAIR_CHARGE	4	    /* two ends, each with twice that */
 #define FLOOR		(64 * 1024) /* what a connection may hold whatever the others do */
 #define PRESSURE_MS	10
 #define IDLE_NS \
 	200000000ull /* without a frame, or a look, for so long: it may be asked for memory */
 
 /*
- * Half of what a connection may hold is for sending: two thirds of that for rdt, the rest for the pair, of which each end is
- * charged with up to twice its buffer, for the kernel counts overhead. The fuller a pair may be, the less often its writer
- * waits and has to be woken; but what waits on the way had better not outgrow the processor's caches.
+ * Half of what a connection may hold is for sending, and up to half of that for its pair: each end is charged with up to
+ * twice its buffer, for the kernel counts overhead. The fuller a pair may be, the less often its writer waits and has to be
+ * woken; but what waits on the way had better not outgrow the processor's caches.
  */
-uint32_t memory_send_buffer(const struct hk_relay_options *options)
-{
-	return options->connection_memory / 3;
-}
-
 uint32_t memory_pair_buffer(const struct hk_relay_options *options)
 {
-	uint32_t buffer = options->connection_memory / (2 * 3 * 4);
+	uint32_t buffer = options->connection_memory / 2 / 2 / PAIR_CHARGE;
 
 	return buffer < PAIR_BUFFER_MAX ? buffer : PAIR_BUFFER_MAX;
+}
+
+uint32_t memory_send_buffer(const struct hk_relay_options *options)
+{
+	return options->connection_memory / 2 - PAIR_CHARGE * memory_pair_buffer(options);
 }
 
 /* Looked at each eighth, so that much may come on top. */

@@ -32,7 +32,7 @@ struct hk_relay_options {
 /* Half of it must hold the credit each connection starts with, and a half is a buffer of the transport's: 1 GiB at most. */
 #define HK_CONNECTION_MEMORY_MIN     (4u << 20)
 #define HK_CONNECTION_MEMORY_MAX     (2u << 30)
-#define HK_CONNECTION_MEMORY_DEFAULT (12u << 20)
+#define HK_CONNECTION_MEMORY_DEFAULT (16u << 20)
 
 void hk_relay_options_default(struct hk_relay_options *options);
 

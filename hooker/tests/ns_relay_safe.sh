@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 PRESSURE=$ROOT/build/hooker/tests/prog_pressure
 offer=${OFFER:-200000000}
 repeats=${REPEATS:-200}
-limit=$((12 << 20)) # --connection-memory's default
+limit=$((16 << 20)) # --connection-memory's default
 port=9100
 
 memory_peak() { stat "$1" relay.memory_peak_bytes; }
@@ -85,7 +85,7 @@ room_again()
 {
 	local before pids=() i status=0
 	hooker_stop client
-	hooker_start client --memory 12M
+	hooker_start client --memory 12M --connection-memory 12M
 	background sink server socat -u TCP-LISTEN:9300,reuseaddr,fork SYSTEM:'sleep 1; cat >/dev/null'
 	pids+=("$PID")
 	wait_until 5 listens server 9300 || return 1
@@ -125,7 +125,7 @@ refused_for_memory()
 {
 	local port filled=0
 	hooker_stop server
-	hooker_start server --memory 12M
+	hooker_start server --memory 12M --connection-memory 12M
 	for port in 9090 9091; do
 		background "refused-$port" server "$PRESSURE" read $port 8000
 		wait_until 5 grep -q listening "$WORK/refused-$port.out"

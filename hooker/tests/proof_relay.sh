@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.."
 PRESSURE=$ROOT/build/hooker/tests/prog_pressure
 ECHO=$ROOT/build/scenarios/echo
 offer=${OFFER:-2000000000} held=${HELD:-1000} sequence=${SEQUENCE:-100000}
-limit=$((12 << 20)) # --connection-memory's default
+limit=$((16 << 20)) # --connection-memory's default
 port=9300
 
 userspace() { pgrep -P "${DAEMON[$1]}"; }

@@ -151,7 +151,7 @@ static void looks_at_the_whole(void **state)
 	done();
 	assert_int_equal(read_text("memory 9M\n", NULL, 0), -EINVAL);
 	assert_errors((const char *const[]){
-		"1: memory is less than connection-memory, which is 12M", NULL });
+		"1: memory is less than connection-memory, which is 16M", NULL });
 	done();
 	assert_int_equal(read_text("connection-memory 4M\nmemory 9M\n", NULL, 0), 0);
 	done();
