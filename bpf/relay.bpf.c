@@ -189,8 +189,9 @@ int hk_deliver(struct sk_msg_md *msg)
 	hk_counter_inc(HK_COUNT_MSG_DELIVERED);
 	return SK_PASS;
 malformed:
+	/* No memory. sendmsg() gives EACCES, nothing has gone; userspace gets rid of the verdict, which would stay. */
 	hk_counter_inc(HK_COUNT_MSG_MALFORMED);
-	return bpf_msg_redirect_map(msg, &hk_redir, HK_REDIR_BOUNCE, BPF_F_INGRESS);
+	return SK_DROP;
 }
 
 /*

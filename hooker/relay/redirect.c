@@ -37,7 +37,7 @@ struct redirect {
 	size_t have;		     /* bytes at the start of buffer: an incomplete header */
 	uint8_t *buffer;
 	uint64_t empty_at; /* when there was last nothing left to read */
-	bool midway;	   /* the kernel may expect the rest of a message that failed */
+	bool stale; /* the kernel may hold to what hk_deliver said of a message that failed */
 };
 
 static int loopback_pair(int pair[2])
@@ -159,8 +159,9 @@ static void on_bounced(evutil_socket_t fd, short what, void *arg)
 
 /*
  * Of a message that failed after its first run the kernel may still expect the rest, for which it would take the next
- * one. Taken out of the map and put back the socket has forgotten. Not where it is shared: what applications have sent
- * and nobody has read would be forgotten, too.
+ * one; and a refusal would be one of all (tcp_bpf_send_verdict(): apply_bytes and eval stay). Taken out of the map and put
+ * back the socket has forgotten. Where it is shared, so is what applications have sent and nobody has read: those streams
+ * end with an error.
  */
 static int begin_anew(struct redirect *redirect)
 {
@@ -172,7 +173,7 @@ static int begin_anew(struct redirect *redirect)
 		return -errno;
 	err = map_socket(redirect->loop, HK_REDIR_SOCKET, redirect->app_side);
 	if (!err)
-		redirect->midway = false;
+		redirect->stale = false;
 	return err;
 }
 
@@ -190,7 +191,7 @@ ssize_t redirect_deliver(struct redirect *redirect, struct conn *conn, const str
 	ssize_t sent;
 	int n;
 
-	if (redirect->midway && begin_anew(redirect)) {
+	if (redirect->stale && begin_anew(redirect)) {
 		redirect->loop->stats.retries++;
 		return 0;
 	}
@@ -209,8 +210,9 @@ ssize_t redirect_deliver(struct redirect *redirect, struct conn *conn, const str
 		redirect->loop->stats.delivered_bytes += total;
 		return total;
 	}
-	redirect->midway = total > DELIVER_ONCE;
-	if (sent < 0 && (errno == EAGAIN || errno == ENOMEM || errno == ENOBUFS)) {
+	redirect->stale = total > DELIVER_ONCE || (sent < 0 && errno == EACCES);
+	if (sent < 0 &&
+	    (errno == EAGAIN || errno == ENOMEM || errno == ENOBUFS || errno == EACCES)) {
 		redirect->loop->stats.retries++;
 		return 0;
 	}
