@@ -78,6 +78,7 @@ enum hk_flow_flags {
 	HK_FLOW_FIN_SENT = 1 << 2, /* relay: TCP has sent its FIN once */
 	HK_FLOW_SHUT =
 		1 << 3, /* relay: sending ended (SHUT_WR, close or the peer's RST): SK_PASS */
+	HK_FLOW_RESET = 1 << 5,	   /* relay: by RST, sent or received */
 	HK_FLOW_ANSWERED = 1 << 4, /* kernel: the peer has heard this end on the transport */
 };
 
@@ -214,8 +215,9 @@ struct hk_msg_header {
 	struct sock_key key;
 	__u32 length;	 /* payload bytes that follow */
 	__u32 local_isn; /* tells two lives of one 4-tuple apart */
+	__u64 magic;	 /* hk_magic, which nobody else knows: what lacks it is no header */
 };
-_Static_assert(sizeof(struct hk_msg_header) == 24, "pushed with bpf_msg_push_data()");
+_Static_assert(sizeof(struct hk_msg_header) == 32, "pushed with bpf_msg_push_data()");
 
 /*
  * Loopback pairs: what an application sends goes to side B of a TCP connection of Hooker userspace to
@@ -358,12 +360,12 @@ enum hk_counter {
 	HK_COUNT_MSG_PUSH_FAILED,
 	HK_COUNT_MSG_DELIVERED, /* message to the application's socket */
 	HK_COUNT_MSG_BOUNCED,	/* no such socket any more */
-	HK_COUNT_MSG_MALFORMED,
-	HK_COUNT_NO_ROOM,     /* connections not offered or agreed to: bounds reached */
-	HK_COUNT_KICKED,      /* writers told that there is room again */
-	HK_COUNT_KICK_FAILED, /* ... and this kernel could not */
-	HK_COUNT_BRAKED,      /* writers stopped because their pair is full */
-	HK_COUNT_XDP_PASSED,  /* dispatcher: not for Hooker */
+	HK_COUNT_MSG_REFUSED,	/* for want of memory; userspace tries again */
+	HK_COUNT_NO_ROOM,	/* connections not offered or agreed to: bounds reached */
+	HK_COUNT_KICKED,	/* writers told that there is room again */
+	HK_COUNT_KICK_FAILED,	/* ... and this kernel could not */
+	HK_COUNT_BRAKED,	/* writers stopped because their pair is full */
+	HK_COUNT_XDP_PASSED,	/* dispatcher: not for Hooker */
 	HK_COUNT_RELAY_HELD, /* FIN or RST held until the stream is complete; or what is to be translated (shift) */
 	HK_COUNT_RELAY_FIN_KEPT, /* repeated FIN of ours taken out of its segment */
 	HK_COUNT_RELAY_TCP_DATA, /* TCP payload on a redirected connection: dropped */

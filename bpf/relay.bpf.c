@@ -3,8 +3,8 @@
  * The relay datapath: SK_MSG moves messages between applications and the redirection socket; at
  * XDP or tc ingress FIN and RST are held until the stream they end is complete.
  *
- * SK_DROP is never returned for a message that could go elsewhere: it is sticky, the program would
- * not run again on that socket and every later send() would fail with EACCES.
+ * SK_DROP is never returned for an application's message that could go elsewhere: it is sticky, the program
+ * would not run again on that socket and every later send() would fail with EACCES.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -24,6 +24,9 @@
 #define HK_RELAY_HEADERS (sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct tcphdr))
 
 #define HK_IP_FRAGMENT	 0x3fff /* of frag_off: more follow, or where this one belongs */
+
+/* In the header of every message, see abi.h: random, so that no stream can contain it on purpose. */
+const volatile __u64 hk_magic = 0;
 
 /* enum hk_redir_slot, of each loop -> Hooker userspace's sockets. Written by userspace. */
 struct {
@@ -121,6 +124,7 @@ int hk_redirector(struct sk_msg_md *msg)
 				.dst_port = bpf_ntohl(msg->remote_port),
 			},
 		.length = msg->size,
+		.magic = hk_magic,
 	};
 	struct hk_flow *flow = hk_relay_flow(&header.key);
 	void *data, *end;
@@ -153,7 +157,9 @@ broken:
 /*
  * sendmsg() of Hooker userspace on the redirection socket: pop the header, hand to the application. A run sees 17
  * elements at most. Those are 32 KiB each, but 4 KiB where memory is fragmented: then what is left of the message comes
- * without its header, and bpf_msg_apply_bytes() makes it follow without another run.
+ * without its header, and bpf_msg_apply_bytes() makes it follow without another run. Where the application's socket has
+ * memory for a part only, the program does run for the rest (bpf_tcp_ingress() has taken what it could, and says nothing).
+ * SK_DROP then: sendmsg() says how much has gone, and userspace gets rid of the verdict, which would stay.
  */
 SEC("sk_msg")
 int hk_deliver(struct sk_msg_md *msg)
@@ -165,13 +171,15 @@ int hk_deliver(struct sk_msg_md *msg)
 
 	if (data + sizeof(header) > end) {
 		if (bpf_msg_pull_data(msg, 0, sizeof(header), 0))
-			goto malformed;
+			goto refused;
 		data = msg->data;
 		end = msg->data_end;
 		if (data + sizeof(header) > end)
-			goto malformed;
+			goto refused;
 	}
 	__builtin_memcpy(&header, data, sizeof(header));
+	if (header.magic != hk_magic)
+		goto refused;
 	key = header.key;
 	flow = hk_relay_flow(&key);
 	/* Choose the target while the header is still there: on a miss it must bounce whole. */
@@ -184,13 +192,12 @@ int hk_deliver(struct sk_msg_md *msg)
 					    BPF_F_INGRESS);
 	}
 	if (bpf_msg_pop_data(msg, 0, sizeof(header), 0))
-		goto malformed;
+		goto refused;
 	bpf_msg_apply_bytes(msg, header.length);
 	hk_counter_inc(HK_COUNT_MSG_DELIVERED);
 	return SK_PASS;
-malformed:
-	/* No memory. sendmsg() gives EACCES, nothing has gone; userspace gets rid of the verdict, which would stay. */
-	hk_counter_inc(HK_COUNT_MSG_MALFORMED);
+refused:
+	hk_counter_inc(HK_COUNT_MSG_REFUSED);
 	return SK_DROP;
 }
 

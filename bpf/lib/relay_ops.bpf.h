@@ -162,6 +162,8 @@ static __always_inline void hk_relay_state(struct bpf_sock_ops *ctx, const struc
 	/* From FIN_WAIT1 or LAST_ACK on TCP itself refuses a send with EPIPE: let it. */
 	if (new_state == BPF_TCP_FIN_WAIT1 || new_state == BPF_TCP_LAST_ACK ||
 	    new_state == BPF_TCP_CLOSE) {
+		if (new_state == BPF_TCP_CLOSE && !(flow->flags & HK_FLOW_SHUT))
+			flow->flags |= HK_FLOW_RESET;
 		flow->flags |= HK_FLOW_SHUT;
 		flow->state = HK_FLOW_CLOSING;
 		hk_fin_patience(ctx);

@@ -83,7 +83,7 @@ const char *hk_counter_name(unsigned int counter)
 		[HK_COUNT_MSG_PUSH_FAILED] = "msg_push_failed",
 		[HK_COUNT_MSG_DELIVERED] = "msg_delivered",
 		[HK_COUNT_MSG_BOUNCED] = "msg_bounced",
-		[HK_COUNT_MSG_MALFORMED] = "msg_malformed",
+		[HK_COUNT_MSG_REFUSED] = "msg_refused",
 		[HK_COUNT_NO_ROOM] = "no_room",
 		[HK_COUNT_KICKED] = "writers_kicked",
 		[HK_COUNT_KICK_FAILED] = "kick_failed",

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -69,14 +70,18 @@ static int load_relay(struct hk_attach *attach)
 {
 	struct sockops_bpf *so = attach->sockops;
 	struct relay_bpf *relay;
+	uint64_t magic;
 	int err;
 
+	if (getrandom(&magic, sizeof(magic), 0) != sizeof(magic))
+		return -errno;
 	hk_phase(HK_PHASE_OPEN);
 	relay = relay_bpf__open();
 	if (!relay)
 		return -errno;
 	attach->relay = relay;
 	relay->rodata->hk_loops = attach->loops;
+	relay->rodata->hk_magic = magic;
 	err = bpf_map__reuse_fd(relay->maps.hk_count, bpf_map__fd(so->maps.hk_count));
 	if (!err)
 		err = bpf_map__reuse_fd(relay->maps.hk_flows, bpf_map__fd(so->maps.hk_flows));

@@ -60,7 +60,7 @@ int conn_open(struct loop *loop, const struct hk_event *event)
 	conn->path = path_get(loop, event->key.dst_ip4);
 	conn->armed = conn->deadline = conn->repeat_at = conn->brake_at = RDT_NEVER;
 	conn->slot = HK_SLOT_NONE;
-	conn->opened = conn->heard_at = relay_now();
+	conn->opened = conn->checked_at = conn->heard_at = relay_now();
 	rdt_config_default(&config);
 	config.max_datagram = loop->options.max_datagram;
 	config.send_buffer = memory_send_buffer(&loop->options);
@@ -215,6 +215,26 @@ void conn_state_changed(struct conn *conn, const struct hk_event *event)
 	conn_touch(conn);
 }
 
+void conn_check_ended(struct conn *conn)
+{
+	struct hk_event event = { .new_state = TCP_FIN_WAIT1 };
+	struct hk_flow flow;
+
+	loop_consume_events(conn->loop);
+	if (conn->ended || conn->failed)
+		return;
+	if (!conn_flow(conn, &flow)) { /* another life of the 4-tuple has taken its place */
+		conn_fail(conn, HK_CODE_RST, HK_REASON_ABORTED);
+		return;
+	}
+	if (!(flow.flags & HK_FLOW_SHUT))
+		return;
+	if (flow.flags & HK_FLOW_RESET)
+		event.new_state = TCP_CLOSE;
+	event.tx_bytes = flow.tx_bytes;
+	conn_state_changed(conn, &event);
+}
+
 uint64_t *conn_answered_at(struct conn *conn)
 {
 	if (!conn->path)
@@ -239,6 +259,8 @@ int conn_input(struct conn *conn, uint64_t now, const struct rdt_frame *frame, s
 		return 0;
 	}
 	events = rdt_input(conn->rdt, now, frame, direct);
+	if (events == -ENOMEM && conn->link) /* it would not be sent again */
+		conn_fail(conn, HK_CODE_MEMORY, HK_REASON_ABORTED);
 	if (events < 0)
 		return 0;
 	conn->heard_at = now;

@@ -67,6 +67,7 @@ struct conn {
 	uint64_t move_at;	 /* when to move to wanted, if that is up */
 	uint64_t heard_at;	 /* last frame of the peer */
 	uint64_t asked_at;	 /* last probe of an idle connection */
+	uint64_t checked_at;	 /* last conn_check_ended() */
 	uint64_t stall_ns;	 /* how long no answer had come when it moved */
 	enum hk_reason moved;	 /* from UDP-Lite to UDP, and why; 0 = no */
 	struct rdt_conn *rdt;
@@ -148,6 +149,8 @@ void conn_touch(struct conn *conn);
 /* The application's bytes, off the redirection socket. Returns 0 or -errno (then the conn failed). */
 int conn_take(struct conn *conn, const void *bytes, size_t len);
 void conn_state_changed(struct conn *conn, const struct hk_event *event);
+/* Asks the kernel: the event that said so may have found the ring full. */
+void conn_check_ended(struct conn *conn);
 /* A frame from the peer. *direct: bytes to deliver now, see rdt_input(). */
 int conn_input(struct conn *conn, uint64_t now, const struct rdt_frame *frame,
 	       struct iovec *direct);

@@ -110,14 +110,6 @@ int loop_bind(const struct loop *loop, int fd, uint16_t port);
 /* What a remote host sends there is for the socket of the loop that loop_of() gives it. Call once @fd receives. */
 int loop_share(const struct loop *loop, int fd);
 
-/* ---- relay.c ---- */
-
-/*
- * In loop 0: the header of a delivery could not be read by hk_deliver, so it came back here, whichever loop it was of. That
- * connection fails, for its loop believes it delivered.
- */
-void relay_bounced(struct hk_relay *relay, const struct sock_key *key, uint32_t local_isn);
-
 /* ---- workers.c: a thread for each loop but the first ---- */
 
 /* Sets *@out even if it fails. Returns 0 or -errno. */

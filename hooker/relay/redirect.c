@@ -76,6 +76,34 @@ static size_t take_payload(struct redirect *redirect, const uint8_t *bytes, size
 	return take;
 }
 
+/*
+ * Taken out of its map and put back, the redirection socket has forgotten what hk_deliver said of a message: the rest of
+ * one that failed after its first run, for which the kernel would take the next one, or a refusal, which would be one of
+ * all (tcp_bpf_send_verdict(): apply_bytes and eval stay). Where it is shared it has also forgotten what applications have
+ * sent and nobody has read: all of them are told.
+ */
+static int begin_anew(struct redirect *redirect)
+{
+	uint32_t slot = redirect->loop->index * HK_REDIR_SLOTS + HK_REDIR_SOCKET;
+	int map = bpf_map__fd(redirect->loop->attach->relay->maps.hk_redir), err;
+	struct conn *conn, *next;
+
+	/* Absent: the second step failed last time. */
+	if (bpf_map_delete_elem(map, &slot) && errno != ENOENT && errno != EINVAL)
+		return -errno;
+	err = map_socket(redirect->loop, HK_REDIR_SOCKET, redirect->app_side);
+	if (err)
+		return err;
+	redirect->stale = false;
+	if (!redirect->loop->attach->shared)
+		return 0;
+	redirect->left = redirect->have = 0;
+	HASH_ITER(hh, redirect->loop->conns, conn, next) {
+		conn_fail(conn, HK_CODE_PROTO, HK_REASON_ABORTED);
+	}
+	return 0;
+}
+
 static void parse(struct redirect *redirect, size_t len)
 {
 	const uint8_t *at = redirect->buffer, *end = at + len;
@@ -90,6 +118,12 @@ static void parse(struct redirect *redirect, size_t len)
 		if (end - at < (ptrdiff_t)sizeof(redirect->header))
 			break;
 		memcpy(&redirect->header, at, sizeof(redirect->header));
+		/* There was memory for a part of the message before only, and the rest has a header of its own. */
+		if (redirect->header.magic != redirect->loop->attach->relay->rodata->hk_magic) {
+			redirect->stale = true;
+			redirect->have = 0;
+			return;
+		}
 		at += sizeof(redirect->header);
 		redirect->left = redirect->header.length;
 	}
@@ -111,6 +145,8 @@ void redirect_drain(struct redirect *redirect)
 		}
 		redirect->loop->stats.taken_bytes += got;
 		parse(redirect, got + redirect->have);
+		if (redirect->stale && begin_anew(redirect))
+			return;
 	}
 }
 
@@ -151,30 +187,8 @@ static void on_bounced(evutil_socket_t fd, short what, void *arg)
 		}
 		if (conn)
 			conn_fail(conn, HK_CODE_RST, HK_REASON_NONE);
-		else if (loop_of(header.key.dst_ip4, loop->relay->loop_count) != loop->index)
-			relay_bounced(loop->relay, &header.key, header.local_isn);
 	}
 	loop_settle(loop);
-}
-
-/*
- * Of a message that failed after its first run the kernel may still expect the rest, for which it would take the next
- * one; and a refusal would be one of all (tcp_bpf_send_verdict(): apply_bytes and eval stay). Taken out of the map and put
- * back the socket has forgotten. Where it is shared, so is what applications have sent and nobody has read: those streams
- * end with an error.
- */
-static int begin_anew(struct redirect *redirect)
-{
-	uint32_t slot = redirect->loop->index * HK_REDIR_SLOTS + HK_REDIR_SOCKET;
-	int map = bpf_map__fd(redirect->loop->attach->relay->maps.hk_redir), err;
-
-	/* Absent: the second step failed last time. */
-	if (bpf_map_delete_elem(map, &slot) && errno != ENOENT && errno != EINVAL)
-		return -errno;
-	err = map_socket(redirect->loop, HK_REDIR_SOCKET, redirect->app_side);
-	if (!err)
-		redirect->stale = false;
-	return err;
 }
 
 ssize_t redirect_deliver(struct redirect *redirect, struct conn *conn, const struct iovec *iov,
@@ -185,6 +199,7 @@ ssize_t redirect_deliver(struct redirect *redirect, struct conn *conn, const str
 	struct hk_msg_header header = {
 		.key = conn->id.key,
 		.local_isn = conn->id.local_isn,
+		.magic = redirect->loop->attach->relay->rodata->hk_magic,
 	};
 	struct msghdr msg = { .msg_iov = vec };
 	size_t total = 0;
@@ -210,13 +225,17 @@ ssize_t redirect_deliver(struct redirect *redirect, struct conn *conn, const str
 		redirect->loop->stats.delivered_bytes += total;
 		return total;
 	}
-	redirect->stale = total > DELIVER_ONCE || (sent < 0 && errno == EACCES);
-	if (sent < 0 &&
-	    (errno == EAGAIN || errno == ENOMEM || errno == ENOBUFS || errno == EACCES)) {
-		redirect->loop->stats.retries++;
-		return 0;
+	redirect->loop->stats.retries++;
+	redirect->stale = total > DELIVER_ONCE || sent > (ssize_t)sizeof(header) ||
+			  (sent < 0 && errno == EACCES);
+	/* No memory for the rest. The header counts although hk_deliver has taken it off. */
+	if (sent >= (ssize_t)sizeof(header)) {
+		redirect->loop->stats.delivered_bytes += sent - sizeof(header);
+		return sent - sizeof(header);
 	}
-	return sent < 0 ? -errno : -EIO; /* cut short: the rest must not be sent again */
+	if (sent < 0 && (errno == EAGAIN || errno == ENOMEM || errno == ENOBUFS || errno == EACCES))
+		return 0;
+	return sent < 0 ? -errno : -EIO;
 }
 
 static void close_fd(int fd)

@@ -130,19 +130,6 @@ static struct conn *find(const struct hk_relay *relay, const struct sock_key *ke
 	return conn_find(relay->loops[loop_of(key->dst_ip4, relay->loop_count)], key, local_isn);
 }
 
-void relay_bounced(struct hk_relay *relay, const struct sock_key *key, uint32_t local_isn)
-{
-	struct conn *conn;
-
-	hk_relay_pause(relay);
-	conn = find(relay, key, local_isn);
-	if (conn) {
-		conn_fail(conn, HK_CODE_RST, HK_REASON_NONE);
-		loop_settle(conn->loop);
-	}
-	hk_relay_resume(relay);
-}
-
 bool hk_relay_flow_moved(struct hk_relay *relay, const struct sock_key *key, uint32_t local_isn,
 			 enum hk_transport *transport, enum hk_reason *reason)
 {

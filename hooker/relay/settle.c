@@ -10,6 +10,7 @@
 #define SILENCE_NS (8 * NS_PER_S)  /* the peer has not answered for so long: it is gone */
 #define IDLE_NS	   (3 * NS_PER_S)  /* nothing heard for so long: ask ... */
 #define IDLE_MANY  1000		   /* ... up to so many connections */
+#define CHECK_NS   (3 * NS_PER_S)  /* so often at most: does the kernel still have it open? */
 #define LINGER_NS  (60 * NS_PER_S) /* longest wait for the kernel's CLOSE after the stream's end */
 
 static void push_backlog(struct conn *conn)
@@ -225,6 +226,10 @@ void conn_on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	conn->armed = RDT_NEVER;
 	rdt_on_timeout(conn->rdt, now);
+	if (now >= conn->checked_at + CHECK_NS) {
+		conn->checked_at = now;
+		conn_check_ended(conn);
+	}
 	break_silence(conn, now);
 	check_deadline(conn, now);
 	fallback_check(conn, now);

@@ -124,7 +124,7 @@ short_stream()
 	background server-app server socat "TCP-LISTEN:$port,reuseaddr" "SYSTEM:read x <'$WORK/read'; exec cat >/dev/null,nofork"
 	OTHER=$PID
 	wait_until 5 listens server "$port" || return 1
-	background client-app client bash -c "exec 3<>/dev/tcp/$SERVER/$port; read -r <'$WORK/go'; head -c 8000000 /dev/zero >&3"
+	background client-app client bash -c "exec 3<>/dev/tcp/$SERVER/$port; read -r <'$WORK/go'; head -c 10000000 /dev/zero >&3"
 	CLIENT=$PID
 	wait_until 5 takes 0 || { echo "no stream"; return 1; }
 	echo >"$WORK/go"

@@ -2,6 +2,7 @@
 # Not part of `make test`, minutes: the relay's bounds at full size, with figures.
 #   a stopped reader while each kind of writer offers OFFER bytes (2,000,000,000)
 #   HELD connections at once (1,000); SEQUENCE short ones one after another (100,000)
+#   CROWD connections whose process is killed while the daemon stands still (7,500), so that events are lost
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . testbed/lib/tap.sh
@@ -9,7 +10,7 @@ cd "$(dirname "$0")/../.."
 
 PRESSURE=$ROOT/build/hooker/tests/prog_pressure
 ECHO=$ROOT/build/scenarios/echo
-offer=${OFFER:-2000000000} held=${HELD:-1000} sequence=${SEQUENCE:-100000}
+offer=${OFFER:-2000000000} held=${HELD:-1000} sequence=${SEQUENCE:-100000} crowd=${CROWD:-7500}
 limit=$((16 << 20)) # --connection-memory's default
 port=9300
 
@@ -90,6 +91,24 @@ one_after_another()
 	done
 }
 
+# Their ends do not find room in the ring of events.
+events_lost()
+{
+	local pid
+	mkfifo "$WORK/crowd"
+	exec 4<>"$WORK/crowd"
+	become client "$ECHO" hold "$SERVER" 9400 "$crowd" <"$WORK/crowd" >"$WORK/crowd.out" 2>&1 4>&- &
+	pid=$!
+	wait_until 60 grep -q held "$WORK/crowd.out" || { cat "$WORK/crowd.out"; return 1; }
+	kill -STOP "$(userspace client)"
+	kill -KILL $pid
+	wait $pid || :
+	kill -CONT "$(userspace client)"
+	exec 4>&-
+	(($(stat client counters.event_lost) > 0)) || { echo "none lost"; return 1; }
+	echo "# $(stat client counters.event_lost) events lost"
+}
+
 # report NAME CMD…: as ok, but in this shell.
 report()
 {
@@ -99,7 +118,8 @@ report()
 	tap_result "$name" $status ''
 }
 
-plan 13
+ulimit -n "$(ulimit -Hn)"
+plan 15
 hosts_up
 hooker_start client
 hooker_start server
@@ -122,4 +142,7 @@ wait_until 15 relays_idle || :
 state "after them"
 report "$sequence connections one after another" one_after_another
 report "all are over" wait_until 15 relays_idle
+state "after them"
+report "$crowd connections end at once, unseen" events_lost
+report "all are over" wait_until 40 relays_idle
 state "after them"
