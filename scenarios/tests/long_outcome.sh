@@ -16,6 +16,7 @@ export TMPDIR=$work
 tree=$work/tree
 mkdir -p "$tree"/{testbed,build/scenarios,build/hooker,bin,host}
 ln -s "$root/scenarios" "$root/plots" "$tree"
+ln -s "$root/testbed/lib" "$tree/testbed"
 export STUB_HOST=$tree/host STUB_REAL=$root/build/scenarios/stream
 stub() { # FILE: from stdin
 	cat >"$tree/$1"
