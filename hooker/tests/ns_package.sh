@@ -11,7 +11,7 @@ work=$(mktemp -d)
 defer 'rm -rf "$work"'
 deb=$(make --no-print-directory -C "$root" deb | tail -n 1)
 cp "$root/$deb" "$work/hooker.deb"
-cp "$root/testbed/lib/tap.sh" "$root/hooker/tests/package_life.sh" "$work/"
+cp "$root"/testbed/lib/{signals,tap}.sh "$root/hooker/tests/package_life.sh" "$work/"
 
 # All mounts are this namespace's own and end with it.
 # shellcheck disable=SC2016

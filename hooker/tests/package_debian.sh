@@ -17,7 +17,7 @@ guest() {
 	mkdir "$mounts"/{upper,work,root}
 	mount -t overlay overlay -o "lowerdir=$clean,upperdir=$mounts/upper,workdir=$mounts/work" "$mounts/root"
 	mkdir -p "$mounts/root/package"
-	cp "$share"/{hooker.deb,tap.sh,package_life.sh} "$mounts/root/package/"
+	cp "$share"/{hooker.deb,signals.sh,tap.sh,package_life.sh} "$mounts/root/package/"
 	cat >"$mounts/root/etc/systemd/system/package-life.service" <<-'END'
 		[Unit]
 		# The outcome is in a file; then the guest has nothing left to do.
@@ -65,7 +65,7 @@ share=$(mktemp -d -p "${XDG_CACHE_HOME:-$HOME/.cache}/hooker")
 defer "rm -rf '$share'"
 deb=$(make --no-print-directory -C "$root" deb | tail -n 1)
 cp "$root/$deb" "$share/hooker.deb"
-cp "$root/testbed/lib/tap.sh" "$root/hooker/tests/package_life.sh" "$share/"
+cp "$root"/testbed/lib/{signals,tap}.sh "$root/hooker/tests/package_life.sh" "$share/"
 
 # The guest has no network: what the package depends on is fetched before, as its own Debian says.
 cp "$share/hooker.deb" "$clean/hooker.deb"

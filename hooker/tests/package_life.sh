@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # The life of the package in a Debian root that may be spoiled: installed, used, upgraded, removed, purged. Run in there,
-# as root, by ns_package.sh and package_debian.sh: package_life.sh FOLDER INSTALL…; FOLDER holds hooker.deb and tap.sh,
-# INSTALL is the command that installs a package.
+# as root, by ns_package.sh and package_debian.sh: package_life.sh FOLDER INSTALL…; FOLDER holds hooker.deb, tap.sh and
+# signals.sh, INSTALL is the command that installs a package.
 set -euo pipefail
 work=$1
 shift

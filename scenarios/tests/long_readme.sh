@@ -7,9 +7,10 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 . "$root/testbed/lib/tap.sh"
 copy=$(mktemp -d)
 defer 'rm -rf "$copy"'
-mkdir -p "$copy/results"
+mkdir -p "$copy/results" "$copy/testbed"
 cp -r "$root/README.md" "$root/scenarios" "$root/plots" "$copy/"
 cp -r "$root/results/reference" "$copy/results/"
+cp -r "$root/testbed/lib" "$copy/testbed/" # scenarios/run needs it
 
 plan 11
 rows() { grep -c '^| [a-z0-9]*-[0-9A-Z]* | ' "$1" || true; }
