@@ -78,8 +78,8 @@ enum hk_flow_flags {
 	HK_FLOW_FIN_SENT = 1 << 2, /* relay: TCP has sent its FIN once */
 	HK_FLOW_SHUT =
 		1 << 3, /* relay: sending ended (SHUT_WR, close or the peer's RST): SK_PASS */
-	HK_FLOW_RESET = 1 << 5,	   /* relay: by RST, sent or received */
 	HK_FLOW_ANSWERED = 1 << 4, /* kernel: the peer has heard this end on the transport */
+	HK_FLOW_RESET = 1 << 5,	   /* relay: HK_FLOW_SHUT by RST, sent or received */
 };
 
 /* What Hooker knows of one connection. Writers: sock_ops (all), datapath programs (counters). */

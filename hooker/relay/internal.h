@@ -277,8 +277,8 @@ uint64_t memory_poll_due(const struct conn *conn, uint64_t now);
 int redirect_open(struct redirect **out, struct loop *loop);
 void redirect_close(struct redirect *redirect);
 /*
- * Hands bytes to the application of @conn. Returns how many it took (all or none: 0 = no room now),
- * or -errno: the application's socket is gone.
+ * Hands bytes to the application of @conn. Returns how many it took, 0 = no room now, or -errno: the
+ * application's socket is gone.
  */
 ssize_t redirect_deliver(struct redirect *redirect, struct conn *conn, const struct iovec *iov,
 			 int niov);
